@@ -1,0 +1,58 @@
+# `make demo` needs Python 3.11 or newer and nothing else; every other target builds on `make install`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+
+.PHONY: install demo serve test test-browser check format bench lock clean
+.DELETE_ON_ERROR:
+
+install: $(VENV)/installed          ## the environment in .venv, with .venv/bin/data20 in it
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "data20 needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: requirements/run.lock pyproject.toml | $(BIN)/python
+	$(PIP) install --quiet --require-hashes --requirement requirements/run.lock
+	$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/installed-dev: requirements/dev.lock $(VENV)/installed
+	$(PIP) install --quiet --require-hashes --requirement requirements/dev.lock
+	@touch $@
+
+demo: install                       ## one real job through the whole system, then stop
+	@$(BIN)/data20 demo
+
+serve: install                      ## everything on http://127.0.0.1:8001 until Ctrl-C
+	@exec $(BIN)/data20 up
+
+test: $(VENV)/installed-dev         ## every test that needs no browser and no root
+	$(BIN)/python -m pytest -m "not browser"
+
+test-browser: $(VENV)/installed-dev ## the pages and artifacts in a real Chromium
+	$(BIN)/python -m pytest -m browser
+
+check: $(VENV)/installed-dev        ## format, lint, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(VENV)/installed            ## our figures
+	$(BIN)/python benchmarks/run.py
+
+lock:                               ## needs uv; pins every dependency with its hashes
+	uv pip compile pyproject.toml --extra embedded --extra tools --group build --universal \
+	  --python-version 3.11 --generate-hashes --no-header --quiet -o requirements/run.lock
+	uv pip compile pyproject.toml --extra embedded --extra tools --group build --group dev --universal \
+	  --python-version 3.11 --generate-hashes --no-header --quiet -o requirements/dev.lock
+
+clean:                              ## forget the environment; the data in var/ stays
+	rm -rf $(VENV)

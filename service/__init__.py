@@ -1,0 +1,1 @@
+"""A self-hosted service that runs a team's tools as background jobs."""

@@ -1,0 +1,1 @@
+"""Real PostgreSQL and Valkey from wheels, started when none is configured."""

@@ -1,0 +1,127 @@
+"""Everything this service can refuse or fail at, and what the user reads then.
+
+    Data20Error
+    ├── SettingsError             a setting is wrong; the service does not start
+    ├── NotFoundError
+    │   ├── ToolNotFoundError
+    │   ├── JobNotFoundError
+    │   └── ArtifactNotFoundError
+    ├── InvalidParametersError    a job's parameters break its tool's schema
+    ├── ToolBrokenError           the tool's file is there and cannot be read
+    ├── JobFinishedError          the job has ended; nothing can change it
+    ├── IllegalMoveError          a state change outside the table of moves
+    ├── StoreUnavailableError     PostgreSQL does not answer
+    ├── BrokerUnavailableError    Redis does not answer
+    ├── WorkerNameTakenError      a live worker has this name
+    └── EmbeddedServerError       an embedded server does not start
+        └── AlreadyOwnedError     another process runs the servers in this folder
+
+No error here knows an HTTP status; `web/problems.py` does.
+"""
+
+from dataclasses import dataclass
+
+
+class Data20Error(Exception):
+    """The service cannot do what was asked."""
+
+
+class SettingsError(Data20Error):
+    """A setting is wrong. The message names it and the rule it breaks."""
+
+
+class NotFoundError(Data20Error):
+    """Nothing of that name exists."""
+
+
+class ToolNotFoundError(NotFoundError):
+    """No tool has this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Tool {name} not found")
+        self.name = name
+
+
+class JobNotFoundError(NotFoundError):
+    """No job has this id."""
+
+    def __init__(self, job_id: object) -> None:
+        super().__init__(f"Job {job_id} not found")
+        self.job_id = job_id
+
+
+class ArtifactNotFoundError(NotFoundError):
+    """The job has no artifact of this name."""
+
+    def __init__(self, job_id: object, name: str) -> None:
+        super().__init__(f"Job {job_id} has no artifact {name}")
+        self.job_id = job_id
+        self.name = name
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One rule that one value breaks, in the shape clients of the reference know.
+
+    `loc` leads to the value (`("body", "parameters", "seconds")`), `rule` names the rule
+    (`required`, `maximum`, ...), `message` is a sentence for people.
+    """
+
+    loc: tuple[str | int, ...]
+    rule: str
+    message: str
+    value: object = None
+
+
+class InvalidParametersError(Data20Error):
+    """The parameters break the tool's schema; `violations` says where and how."""
+
+    def __init__(self, tool_name: str, violations: list[Violation]) -> None:
+        super().__init__(
+            f"Parameters of {tool_name} are not valid: "
+            + "; ".join(violation.message for violation in violations)
+        )
+        self.tool_name = tool_name
+        self.violations = violations
+
+
+class ToolBrokenError(Data20Error):
+    """The tool's file cannot be understood, so it cannot be run."""
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"Tool {name} is broken: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+class JobFinishedError(Data20Error):
+    """The job has ended; nothing can change it."""
+
+    def __init__(self, job_id: object, status: str) -> None:
+        super().__init__(f"Job {job_id} is already {status}")
+        self.job_id = job_id
+        self.status = status
+
+
+class IllegalMoveError(Data20Error):
+    """A state change outside the table of moves."""
+
+
+class StoreUnavailableError(Data20Error):
+    """PostgreSQL does not answer. Nothing was accepted; ask again."""
+
+
+class BrokerUnavailableError(Data20Error):
+    """Redis does not answer. What was accepted is kept and delivered later."""
+
+
+class WorkerNameTakenError(Data20Error):
+    """A live worker has this name; two never share one."""
+
+
+class EmbeddedServerError(Data20Error):
+    """An embedded server does not start. The message ends with its last words."""
+
+
+class AlreadyOwnedError(EmbeddedServerError):
+    """Another process runs the servers in this folder."""

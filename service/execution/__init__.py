@@ -1,0 +1,1 @@
+"""One tool process: its launch, limits, output, progress and artifacts."""

@@ -1,0 +1,1 @@
+"""Redis and arq: what is due is delivered here, and nothing is decided."""

@@ -1,0 +1,1 @@
+"""PostgreSQL: tables, legal moves, and the only SQL in the project."""
