@@ -1,0 +1,122 @@
+"""The way to PostgreSQL: one pool a process, and one error when it does not answer."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import orjson
+import sqlalchemy as sa
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from service.errors import SettingsError, StoreUnavailableError
+
+STATEMENT_TIMEOUT_SECONDS = 5
+LOCK_TIMEOUT_SECONDS = 0.5
+IDLE_IN_TRANSACTION_SECONDS = 10
+CONNECT_TIMEOUT_SECONDS = 2
+
+# SQLSTATE classes that say the server, not the statement, is at fault: connection exception,
+# authorization, no such database, insufficient resources, operator intervention; and a lock not
+# given in time (PostgreSQL documentation, appendix A).
+_UNAVAILABLE_STATES = ("08", "28", "3D", "53", "57", "55P03")
+
+
+def driver_url(url: str) -> sa.URL:
+    """Return *url* for asyncpg; raise SettingsError when it is not an address of PostgreSQL."""
+    try:
+        parsed = sa.make_url(url)
+    except ArgumentError:
+        raise SettingsError("DATABASE_URL: not an address like postgresql://host/name") from None
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        raise SettingsError("DATABASE_URL: must begin with postgresql://")
+    return parsed.set(drivername="postgresql+asyncpg")
+
+
+def _to_json(value: Any) -> str:  # noqa: ANN401  # Whatever a JSONB column is given.
+    return orjson.dumps(value).decode()
+
+
+class Database:
+    """A pool of connections to PostgreSQL.
+
+    `begin` opens a transaction; whoever opens it commits it by leaving it. `connect` gives a
+    connection on which each statement is a transaction of its own, which is all that most moves
+    need and saves two round trips.
+    """
+
+    def __init__(self, url: str, *, name: str = "data20", pool_size: int = 10) -> None:
+        self._engine: AsyncEngine = create_async_engine(
+            driver_url(url),
+            pool_size=pool_size,
+            max_overflow=0,
+            pool_timeout=CONNECT_TIMEOUT_SECONDS,
+            pool_pre_ping=False,  # A failed statement says the same, without a round trip each.
+            json_serializer=_to_json,
+            json_deserializer=orjson.loads,
+            connect_args={
+                "timeout": CONNECT_TIMEOUT_SECONDS,
+                "server_settings": {
+                    "application_name": name,
+                    "timezone": "UTC",
+                    "statement_timeout": f"{STATEMENT_TIMEOUT_SECONDS}s",
+                    "lock_timeout": f"{int(LOCK_TIMEOUT_SECONDS * 1000)}ms",
+                    "idle_in_transaction_session_timeout": f"{IDLE_IN_TRANSACTION_SECONDS}s",
+                },
+            },
+        )
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncConnection]:
+        """Open a transaction, committed at the end, rolled back by an exception.
+
+        Raises StoreUnavailableError when PostgreSQL does not answer.
+        """
+        async with _named_outage(), self._engine.begin() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncGenerator[AsyncConnection]:
+        """Give a connection on which every statement commits by itself.
+
+        Raises StoreUnavailableError when PostgreSQL does not answer.
+        """
+        async with _named_outage(), self._single.connect() as connection:
+            yield connection
+
+    async def version(self) -> str:
+        """Return the server's version, like `18.6`."""
+        async with self.connect() as connection:
+            return str((await connection.execute(sa.text("SHOW server_version"))).scalar_one())
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._engine.dispose()
+
+
+@asynccontextmanager
+async def _named_outage() -> AsyncGenerator[None]:
+    """Turn every way in which the driver says "nobody there" into StoreUnavailableError."""
+    try:
+        yield
+    except Exception as error:
+        if not _is_outage(error):
+            raise
+        raise StoreUnavailableError(f"PostgreSQL does not answer: {_first_line(error)}") from error
+
+
+def _is_outage(error: Exception) -> bool:
+    if isinstance(error, OSError | TimeoutError | PoolTimeoutError | InterfaceError):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    # While it connects, the driver's own errors come through unwrapped.
+    state = getattr(getattr(error, "orig", error), "sqlstate", None)
+    return isinstance(state, str) and state.startswith(_UNAVAILABLE_STATES)
+
+
+def _first_line(error: Exception) -> str:
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,299 @@
+"""Each legal move of a job, one function each. Nothing else writes a status.
+
+A move is one statement: the guarded UPDATE of the job's row and the INSERT of its event. It
+returns the job as it is then, or `None` when the guard did not hold: somebody else owns the job
+now, and the caller stops. Two clients of one row wait for each other in PostgreSQL, and the second
+sees the first one's change when its guard is checked (READ COMMITTED).
+
+No function here commits; whoever opened the connection does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.ids import new_id
+from service.store.moves import NOW, held, in_status, move, seconds, state_event
+from service.store.records import Ending, Holder, Job, NewArtifact, NewJob
+from service.store.states import MOVES, Move, Reason, Status
+from service.store.tables import jobs, workers
+
+_IS_WANTED = jobs.c.cancel_requested_at.is_(None)
+_IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
+_BY_ID = (jobs.c.id == sa.bindparam("job_id"),)
+
+_ENDED: Mapping[str, Any] = {
+    name: sa.bindparam(f"new_{name}", type_=jobs.c[name].type)
+    for name in ("reason", "message", "return_code", "duration_seconds")
+}
+
+_CREATE = (
+    sa.insert(jobs)
+    .values(
+        id=sa.bindparam("job_id"),
+        status=Status.PENDING,
+        last_seq=1,
+        **{each.name: sa.bindparam(each.name) for each in fields(NewJob)},
+    )
+    .returning(*jobs.c)
+    .cte("created")
+)
+_CREATE_LOGGED = sa.select(_CREATE).add_cte(state_event(_CREATE, name=sa.literal("create")))
+
+_ENQUEUE = move(Move.ENQUEUE, _BY_ID)
+_CLAIM = move(
+    Move.CLAIM,
+    (*_BY_ID, _IS_WANTED, _IS_DUE),
+    {
+        "fence": jobs.c.fence + 1,
+        "attempt": jobs.c.attempt + 1,
+        "worker": sa.bindparam("holder_name"),
+        "worker_id": sa.bindparam("holder_id", type_=jobs.c.worker_id.type),
+        "queued_at": sa.func.coalesce(jobs.c.queued_at, NOW),
+        "started_at": NOW,
+        "progress": None,
+        "progress_message": None,
+        "reason": None,
+        "message": None,
+        "return_code": None,
+        "duration_seconds": None,
+    },
+)
+_COMPLETE = move(Move.COMPLETE, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
+_FAIL = move(Move.FAIL, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
+_STOP = move(Move.STOP, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
+_RETRY = move(
+    Move.RETRY,
+    held(_IS_WANTED),
+    {**_ENDED, "next_attempt_at": NOW + seconds(sa.bindparam("delay_seconds", type_=sa.Double))},
+    leaves_result=True,
+)
+_RELEASE = move(
+    Move.RELEASE,
+    held(_IS_WANTED),
+    {
+        "attempt": jobs.c.attempt - 1,
+        "reason": Reason.SHUTDOWN,
+        "message": "Its worker was stopped; the attempt does not count",
+    },
+)
+_REVOKE = move(
+    Move.REVOKE, _BY_ID, {"reason": Reason.CANCELLED, "message": "Cancelled before it started"}
+)
+
+_REQUESTED = (
+    sa.update(jobs)
+    .where(*_BY_ID, in_status(frozenset({Status.RUNNING})))
+    .values(
+        cancel_requested_at=sa.func.coalesce(jobs.c.cancel_requested_at, NOW),
+        cancel_terminates=jobs.c.cancel_terminates | sa.bindparam("terminates", type_=sa.Boolean),
+        last_seq=jobs.c.last_seq + 1,
+    )
+    .returning(*jobs.c)
+    .cte("requested")
+)
+_REQUEST_CANCEL = sa.select(_REQUESTED).add_cte(
+    state_event(_REQUESTED, name=sa.literal("request_cancel"))
+)
+
+# A job is lost when its worker's row is gone (its name was taken over) or the lease in it has run
+# out. No lease counts as run out before the server itself has been up for a whole one: workers
+# could not renew theirs while it was down.
+_HAS_LEASE = sa.exists().where(
+    workers.c.id == jobs.c.worker_id,
+    sa.or_(
+        workers.c.lease_until > NOW,
+        sa.func.pg_postmaster_start_time()
+        > NOW - seconds(sa.bindparam("lease_seconds", type_=sa.Double)),
+    ),
+)
+_IS_LOST = (in_status(frozenset({Status.RUNNING})), ~_HAS_LEASE)
+_LOST = (
+    sa.select(jobs.c.id, jobs.c.worker)
+    .where(*_IS_LOST)
+    .limit(sa.bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .subquery("lost")
+)
+_LOSSES = jobs.c.losses + 1
+_IS_POISON = _LOSSES >= sa.bindparam("max_losses")
+
+
+def _by_fate(*, cancelled: Any, poison: Any, rescued: Any) -> sa.Case[Any]:  # noqa: ANN401
+    """Choose by what becomes of a lost job; *Any* is whatever the column holds."""
+    return sa.case((~_IS_WANTED, cancelled), (_IS_POISON, poison), else_=rescued)
+
+
+_RESCUED = (
+    sa.update(jobs)
+    .where(jobs.c.id == _LOST.c.id, *_IS_LOST)  # Again, outside: what was read may have changed.
+    .values(
+        status=_by_fate(
+            cancelled=MOVES[Move.ABANDON].target,
+            poison=MOVES[Move.POISON].target,
+            rescued=MOVES[Move.RESCUE].target,
+        ),
+        reason=_by_fate(
+            cancelled=Reason.CANCELLED, poison=Reason.WORKER_LOST, rescued=Reason.WORKER_LOST
+        ),
+        message=_by_fate(
+            cancelled="Cancelled; its worker was lost",
+            poison="Poison: it lost as many workers as a job may",
+            rescued="Its worker was lost",
+        ),
+        completed_at=_by_fate(cancelled=NOW, poison=NOW, rescued=sa.null()),
+        queued_at=_by_fate(cancelled=jobs.c.queued_at, poison=jobs.c.queued_at, rescued=NOW),
+        attempt=jobs.c.attempt - 1,
+        losses=_LOSSES,
+        worker=None,
+        worker_id=None,
+        last_seq=jobs.c.last_seq + 1,
+    )
+    .returning(*jobs.c, _LOST.c.worker.label("lost_worker"))
+    .cte("rescued")
+)
+_RESCUE = sa.select(_RESCUED).add_cte(
+    state_event(
+        _RESCUED,
+        name=sa.case(
+            (_RESCUED.c.status == Status.QUEUED, str(Move.RESCUE)),
+            (_RESCUED.c.status == Status.FAILED, str(Move.POISON)),
+            else_=str(Move.ABANDON),
+        ),
+        facts=sa.func.jsonb_build_object("worker", _RESCUED.c.lost_worker, type_=JSONB),
+    )
+)
+
+
+async def create(connection: AsyncConnection, new: NewJob) -> Job:
+    """Write a job and its first event; it is pending, and nobody knows of it yet."""
+    made = await _one(connection, _CREATE_LOGGED, job_id=new_id(), **_columns(new))
+    assert made is not None  # noqa: S101  # An INSERT without a conflict clause returns its row.
+    return made
+
+
+async def mark_enqueued(connection: AsyncConnection, job_id: UUID) -> Job | None:
+    """Say that a delivery is out. `None` when a worker was faster, or the job was revoked."""
+    return await _one(connection, _ENQUEUE, job_id=job_id)
+
+
+async def claim(connection: AsyncConnection, job_id: UUID, holder: Holder) -> Job | None:
+    """Take a waiting job that is due; one caller wins, and only while nobody has cancelled it."""
+    return await _one(
+        connection, _CLAIM, job_id=job_id, holder_name=holder.name, holder_id=holder.id
+    )
+
+
+async def complete(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
+    """End *job* in success, with its result and its artifacts."""
+    return await _end(connection, _COMPLETE, job, ending)
+
+
+async def fail(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
+    """End *job* in failure, for good."""
+    return await _end(connection, _FAIL, job, ending)
+
+
+async def stop(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
+    """End *job* as cancelled, after its tool was stopped."""
+    return await _end(connection, _STOP, job, ending)
+
+
+async def retry(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
+    """Let *job* wait for its next attempt.
+
+    `None` also when somebody has cancelled it meanwhile: a job nobody wants must not wait.
+    """
+    return await _one(
+        connection,
+        _RETRY,
+        **_of(job),
+        **_result(ending),
+        delay_seconds=job.retry_delay_seconds,
+        facts={"worker": job.worker, **ending.facts},
+    )
+
+
+async def release(connection: AsyncConnection, job: Job) -> Job | None:
+    """Hand *job* back unharmed: the attempt does not count. `None` also when it was cancelled."""
+    return await _one(connection, _RELEASE, **_of(job), facts={"worker": job.worker})
+
+
+async def revoke(connection: AsyncConnection, job_id: UUID) -> Job | None:
+    """Cancel a job that waits. `None` when it does not wait (any more)."""
+    return await _one(connection, _REVOKE, job_id=job_id)
+
+
+async def request_cancel(
+    connection: AsyncConnection, job_id: UUID, *, terminates: bool
+) -> Job | None:
+    """Leave word for the worker of a running job. `None` when it does not run (any more).
+
+    A wish once spoken stays; *terminates* can only make it stronger.
+    """
+    return await _one(connection, _REQUEST_CANCEL, job_id=job_id, terminates=terminates)
+
+
+async def rescue_lost(
+    connection: AsyncConnection, *, lease_seconds: float, max_losses: int, most: int = 100
+) -> list[Job]:
+    """Take up to *most* jobs from workers that lost their lease; any number may do so at once.
+
+    A job is queued again, or fails when this was its *max_losses*-th worker, or is cancelled when
+    that was wanted. Its attempt does not count; the loss does.
+    """
+    rows = await connection.execute(
+        _RESCUE, {"lease_seconds": lease_seconds, "max_losses": max_losses, "most": most}
+    )
+    return [Job.of(row) for row in rows]
+
+
+async def _one(
+    connection: AsyncConnection,
+    statement: sa.Select[Any],
+    *,
+    facts: Mapping[str, Any] | None = None,
+    **values: Any,  # noqa: ANN401  # As many types as columns.
+) -> Job | None:
+    row = (await connection.execute(statement, {"facts": facts or {}, **values})).one_or_none()
+    return None if row is None else Job.of(row)
+
+
+async def _end(
+    connection: AsyncConnection, statement: sa.Select[Any], job: Job, ending: Ending
+) -> Job | None:
+    return await _one(
+        connection,
+        statement,
+        **_of(job),
+        **_result(ending),
+        artifacts=[{"id": str(new_id()), **_columns(each)} for each in ending.artifacts],
+        facts={"worker": job.worker, **ending.facts},
+    )
+
+
+def _of(job: Job) -> dict[str, Any]:
+    return {"job_id": job.id, "held_fence": job.fence}
+
+
+def _result(ending: Ending) -> dict[str, Any]:
+    return {
+        "new_reason": ending.reason,
+        "new_message": ending.message,
+        "new_return_code": ending.return_code,
+        "new_duration_seconds": ending.duration_seconds,
+        "output": ending.output,
+        "output_bytes": ending.output_bytes,
+        "error": ending.error,
+        "error_bytes": ending.error_bytes,
+        "left_out_lines": ending.left_out_lines,
+    }
+
+
+def _columns(record: NewJob | NewArtifact) -> dict[str, Any]:
+    return {each.name: getattr(record, each.name) for each in fields(record)}

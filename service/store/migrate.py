@@ -1,0 +1,49 @@
+"""Bring the database's schema to this version of the code."""
+
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.database import Database
+
+# Any number, as long as nobody else locks it: two processes that start at once migrate in turn.
+_LOCK = 0x64617461_3230
+
+
+def _config(connection: sa.Connection | None = None) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.attributes["connection"] = connection
+    return config
+
+
+def newest_revision() -> str:
+    """Return the revision this code needs."""
+    return str(ScriptDirectory.from_config(_config()).get_current_head())
+
+
+async def current_revision(connection: AsyncConnection) -> str | None:
+    """Return the revision the database is at; `None` when it is empty."""
+    return await connection.run_sync(
+        lambda inner: MigrationContext.configure(inner).get_current_revision()
+    )
+
+
+async def upgrade(database: Database) -> tuple[str | None, str]:
+    """Run every migration that is missing, each in a transaction of its own.
+
+    Returns the revisions before and after. Processes that do this at once wait for each other.
+    """
+    async with database.begin() as connection:
+        await connection.execute(sa.text("SET LOCAL statement_timeout = 0"))
+        await connection.execute(sa.text("SET LOCAL lock_timeout = '60s'"))
+        await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_LOCK)))
+        before = await current_revision(connection)
+        await connection.run_sync(lambda inner: command.upgrade(_config(inner), "head"))
+        after = await current_revision(connection)
+    return before, str(after)

@@ -1,0 +1,160 @@
+"""The workers there are, each with one lease for all its jobs.
+
+A worker's row has a new id each time a worker of that name starts. Jobs belong to the id: those of
+a predecessor are lost the moment its row is taken over.
+"""
+
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Self
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from service.store.moves import NOW, seconds
+from service.store.states import Status
+from service.store.tables import jobs, workers
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is: enough to prove later, on the same host, that its process is gone."""
+
+    id: UUID
+    name: str
+    host: str
+    boot_id: str
+    pid: int
+    process_started_at: float
+    queues: tuple[str, ...]
+    concurrency: int
+    isolation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """A worker's row. `is_alive` is the database's own judgement of its lease."""
+
+    id: UUID
+    name: str
+    host: str
+    boot_id: str
+    pid: int
+    process_started_at: float
+    queues: tuple[str, ...]
+    concurrency: int
+    isolation: str
+    started_at: datetime
+    lease_until: datetime
+    is_draining: bool
+    is_alive: bool
+
+    @classmethod
+    def of(cls, row: sa.Row[Any]) -> Self:
+        """Read a worker from a row that also tells `is_alive`."""
+        values = {field.name: getattr(row, field.name) for field in fields(cls)}
+        values["queues"] = tuple(values["queues"])
+        return cls(**values)
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A job as its worker must see it: still its own, and perhaps no longer wanted."""
+
+    job_id: UUID
+    fence: int
+    is_cancelled: bool
+    terminates: bool
+
+
+_LEASE = NOW + seconds(sa.bindparam("lease_seconds", type_=sa.Double))
+_READ = sa.select(workers, (workers.c.lease_until > NOW).label("is_alive"))
+
+
+async def find(connection: AsyncConnection, name: str) -> Worker | None:
+    """Return the worker of that name, alive or not."""
+    row = (await connection.execute(_READ.where(workers.c.name == name))).one_or_none()
+    return None if row is None else Worker.of(row)
+
+
+async def all_workers(connection: AsyncConnection) -> list[Worker]:
+    """Return every worker that has not signed off, by name."""
+    return [Worker.of(row) for row in await connection.execute(_READ.order_by(workers.c.name))]
+
+
+async def register(
+    connection: AsyncConnection,
+    who: Identity,
+    *,
+    lease_seconds: float,
+    instead_of: UUID | None = None,
+) -> bool:
+    """Sign on with a fresh lease; False when a live worker has the name.
+
+    *instead_of* is the id of a predecessor whose process is provably gone: its row is taken over
+    although its lease still runs.
+    """
+    given = {
+        "id": who.id,
+        "name": who.name,
+        "host": who.host,
+        "boot_id": who.boot_id,
+        "pid": who.pid,
+        "process_started_at": who.process_started_at,
+        "queues": list(who.queues),
+        "concurrency": who.concurrency,
+        "isolation": who.isolation,
+    }
+    changed = {**given, "started_at": NOW, "lease_until": _LEASE, "is_draining": False}
+    statement = (
+        insert(workers)
+        .values(**given, lease_until=_LEASE)
+        .on_conflict_do_update(
+            index_elements=["name"],
+            set_=changed,
+            where=sa.or_(workers.c.lease_until <= NOW, workers.c.id == instead_of),
+        )
+        .returning(workers.c.id)
+    )
+    done = await connection.execute(statement, {"lease_seconds": lease_seconds})
+    return done.one_or_none() is not None
+
+
+async def renew(
+    connection: AsyncConnection, worker_id: UUID, *, lease_seconds: float
+) -> list[Held] | None:
+    """Renew the lease and return the jobs the worker holds; `None` when its row is gone.
+
+    A job the worker runs and that is not in the list was taken from it.
+    """
+    renewed = (
+        sa.update(workers)
+        .where(workers.c.id == worker_id)
+        .values(lease_until=_LEASE)
+        .returning(workers.c.id)
+    )
+    if (await connection.execute(renewed, {"lease_seconds": lease_seconds})).one_or_none() is None:
+        return None
+    rows = await connection.execute(
+        sa.select(
+            jobs.c.id, jobs.c.fence, jobs.c.cancel_requested_at, jobs.c.cancel_terminates
+        ).where(jobs.c.worker_id == worker_id, jobs.c.status == Status.RUNNING)
+    )
+    return [
+        Held(row.id, row.fence, row.cancel_requested_at is not None, row.cancel_terminates)
+        for row in rows
+    ]
+
+
+async def mark_draining(connection: AsyncConnection, worker_id: UUID) -> None:
+    """Show that the worker takes no more jobs."""
+    await connection.execute(
+        sa.update(workers).where(workers.c.id == worker_id).values(is_draining=True)
+    )
+
+
+async def sign_off(connection: AsyncConnection, worker_id: UUID) -> None:
+    """Forget the worker. Jobs it still holds are lost at once, not after its lease."""
+    await connection.execute(sa.delete(workers).where(workers.c.id == worker_id))
