@@ -1,0 +1,129 @@
+"""Every tool there is, kept in step with the files in the tools folders."""
+
+import os
+import re
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from service.errors import ToolBrokenError, ToolNotFoundError
+from service.tools.source import broken_tool, read_tool
+from service.tools.tool import Tool, printable
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
+_BAD_NAME = (
+    "its name must be at most 64 small letters, digits, dots, dashes and underscores, "
+    "the first a letter or digit"
+)
+_UNSETTLED_NANOSECONDS = 50_000_000
+"""A file changed this lately may change again without its times showing it."""
+
+_Version: TypeAlias = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One file as the last look found it."""
+
+    path: Path
+    folder: Path
+    version: _Version | None
+    """None when it must be read again at the next look."""
+
+
+class Catalog:
+    """The tools in some folders; of two with one name, the earlier folder's counts.
+
+    What a request names is looked up in a dictionary; it never becomes a path.
+    """
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(Path(os.path.abspath(folder)) for folder in folders)  # noqa: PTH100
+        self._found: dict[str, _Found] = {}
+        self._tools: dict[str, Tool] = {}
+        self._notes: tuple[str, ...] = ()
+        self.refresh()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What whoever runs the service should know of the folders, with their paths."""
+        return self._notes
+
+    def refresh(self) -> bool:
+        """Read the files that are new or changed, forget those gone; True if any was.
+
+        Costs one directory listing a folder and one `stat` a file, so that it can be called
+        before every use.
+        """
+        found, notes = self._look()
+        changed = False
+        for name, file in found.items():
+            known = self._found.get(name)
+            if known == file and file.version is not None:
+                continue
+            tool = self._read(name, file)
+            changed = changed or tool != self._tools.get(name)
+            self._tools[name] = tool
+        for name in self._tools.keys() - found.keys():
+            del self._tools[name]
+            changed = True
+        self._found, self._notes = found, tuple(notes)
+        return changed
+
+    def get(self, name: str) -> Tool:
+        """Return the tool of this name. Raises ToolNotFoundError and ToolBrokenError."""
+        tool = self._tools.get(name)
+        if tool is None:
+            raise ToolNotFoundError(printable(name))
+        if tool.broken_reason is not None:
+            raise ToolBrokenError(name, tool.broken_reason)
+        return tool
+
+    def tools(self) -> tuple[Tool, ...]:
+        """Return every tool by name, the broken ones too."""
+        return tuple(self._tools[name] for name in sorted(self._tools))
+
+    def _read(self, name: str, file: _Found) -> Tool:
+        if not _NAME.fullmatch(name):
+            return broken_tool(name, file.path, _BAD_NAME)
+        return read_tool(name, file.path, file.folder)
+
+    def _look(self) -> tuple[dict[str, _Found], list[str]]:
+        """List the files that are tools by their names, and note what is in the way."""
+        found: dict[str, _Found] = {}
+        notes: list[str] = []
+        for folder in self._folders:
+            try:
+                with os.scandir(folder) as entries:
+                    files = sorted(
+                        (entry for entry in entries if _may_be_tool(entry.name)),
+                        key=lambda entry: entry.name,
+                    )
+            except OSError as error:
+                notes.append(f"The tools folder {folder} cannot be read: {error.strerror}")
+                continue
+            for entry in files:
+                name = printable(entry.name.removesuffix(".py"))
+                if name in found:
+                    notes.append(f"{entry.path} is shadowed by {found[name].path}")
+                    continue
+                found[name] = _Found(Path(entry.path), folder, _version(entry))
+        return found, notes
+
+
+def _may_be_tool(file_name: str) -> bool:
+    return file_name.endswith(".py") and file_name[0] not in "._"
+
+
+def _version(entry: os.DirEntry[str]) -> _Version | None:
+    """Return what changes whenever the file does; None when that cannot be told."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    if 0 <= time.time_ns() - status.st_mtime_ns < _UNSETTLED_NANOSECONDS:
+        return None
+    # The last one tells of a changed permission, which the others do not.
+    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
