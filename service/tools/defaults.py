@@ -12,10 +12,13 @@ def fit_choices(parameter: Parameter, choices: list[Json] | range | None) -> Par
         return _fit_range(parameter, choices)
     if not choices:
         return parameter
-    fitted = [_fit(choice, parameter.value_type) for choice in choices]
-    if UNSET in fitted:
-        return parameter
-    return replace(parameter, choices=tuple(dict.fromkeys(fitted)))  # type: ignore[arg-type]
+    fitted: list[bool | int | float | str] = []
+    for choice in choices:
+        known = _fit(choice, parameter.value_type)
+        if isinstance(known, Unset):
+            return parameter
+        fitted.append(known)
+    return replace(parameter, choices=tuple(dict.fromkeys(fitted)))
 
 
 def _fit_range(parameter: Parameter, choices: range) -> Parameter:
@@ -25,50 +28,30 @@ def _fit_range(parameter: Parameter, choices: range) -> Parameter:
 
 
 def fit_default(parameter: Parameter, default: Json | Unset) -> Parameter:
-    """Give *parameter* its default, where a client could send the same value itself.
-
-    argparse holds a default to neither type nor choices; one that breaks them is the tool's own
-    sign for "not given", and is left out.
-    """
+    """Give *parameter* its default, where it is of the type a client would send."""
     if default is None or isinstance(default, Unset):
         return parameter
-    return replace(parameter, default=_fit_nested(parameter, default, _nesting(parameter)))
+    nesting = int(parameter.takes_list) + int(parameter.kind is Kind.APPEND)
+    nesting = 1 if parameter.kind is Kind.EXTEND else nesting
+    return replace(parameter, default=_fit_nested(default, parameter.value_type, nesting))
 
 
-def _nesting(parameter: Parameter) -> int:
-    """Tell how many lists deep the values are."""
-    repeats = parameter.kind is Kind.APPEND
-    return int(parameter.takes_list) + int(repeats)
-
-
-def _fit_nested(parameter: Parameter, value: Json, nesting: int) -> Json | Unset:
+def _fit_nested(value: Json, wanted: ValueType, nesting: int) -> Json | Unset:
+    """Bring the values in lists *nesting* deep to their type; UNSET when one cannot be."""
     if nesting == 0:
-        fitted = _fit(value, parameter.value_type)
-        return fitted if _is_allowed(parameter, fitted) else UNSET
+        return _fit(value, wanted)
     if not isinstance(value, list):
-        return UNSET
-    if nesting == 1 and isinstance(parameter.nargs, int) and len(value) != parameter.nargs:
-        return UNSET
-    if nesting == 1 and parameter.nargs == "+" and not value:
         return UNSET
     elements: list[Json] = []
     for element in value:
-        fitted = _fit_nested(parameter, element, nesting - 1)
+        fitted = _fit_nested(element, wanted, nesting - 1)
         if isinstance(fitted, Unset):
             return UNSET
         elements.append(fitted)
     return elements
 
 
-def _is_allowed(parameter: Parameter, value: Json | Unset) -> bool:
-    if parameter.choices is not None and value not in parameter.choices:
-        return False
-    if parameter.minimum is not None and parameter.maximum is not None:
-        return isinstance(value, int) and parameter.minimum <= value <= parameter.maximum
-    return True
-
-
-def _fit(value: Json, wanted: ValueType) -> Json | Unset:  # noqa: PLR0911  # One a type.
+def _fit(value: Json, wanted: ValueType) -> bool | int | float | str | Unset:  # noqa: PLR0911  # One a type.
     """Bring one value to *wanted* as the tool's own conversion would; UNSET when it cannot."""
     if isinstance(value, bool):
         return value if wanted is ValueType.BOOLEAN else UNSET

@@ -1,246 +1,153 @@
 """Expressions whose value can be told without running anything."""
 
 import ast
-import math
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
-
-from service.tools.signature import Json
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 _DEPTH = 40
 _LENGTH = 10_000
 _WHOLE = 2**63
 
-_NUMERIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-    ast.LShift: operator.lshift,
-}
+Scalar: TypeAlias = bool | int | float | str | None
+Value: TypeAlias = Scalar | range | list["Value"] | dict[Scalar, None]
+"""A value as far as it matters here: of a dictionary only its keys are known."""
 
 
 class NotStaticError(Exception):
-    """The value is made at run time."""
+    """Only running the program can tell the value."""
 
 
-class Scope:
-    """The names one module or function binds, with the values of those bound once."""
+class Names(Protocol):
+    """What the names in an expression stand for."""
 
-    def __init__(
-        self,
-        body: Iterable[ast.stmt],
-        arguments: Iterable[str] = (),
-        outer: "Scope | None" = None,
-    ) -> None:
-        self._outer = outer
-        self._values: dict[str, ast.expr | None] = dict.fromkeys(arguments)
-        for name, value in _bindings(body):
-            # Bound twice, a name has no value that reading alone could tell.
-            self._values[name] = None if name in self._values else value
+    def find(self, name: str) -> "tuple[ast.expr, Names]":
+        """Return the one value of *name*, and the names it is made of.
 
-    def value(self, node: ast.expr) -> Json:
-        """Tell what *node* comes to, as JSON would say it.
-
-        Raises NotStaticError when only running the program can tell.
+        Raises NotStaticError.
         """
-        return _as_json(self._evaluate(node, _DEPTH))
+        ...
 
-    def sequence(self, node: ast.expr) -> "list[Json] | range":
-        """Tell the elements of *node*; those of a dictionary are its keys.
 
-        Raises NotStaticError when only running the program can tell.
-        """
-        value = self._evaluate(node, _DEPTH)
-        if isinstance(value, range):
-            return value
-        if isinstance(value, str | list | tuple | dict):
-            return [_as_json(element) for element in _elements(value)]
+def evaluate(node: ast.expr, names: Names, depth: int = _DEPTH) -> Value:
+    """Tell what *node* comes to. Raises NotStaticError."""
+    if depth == 0:
+        raise NotStaticError  # Too deep to be worth it, or names defined by each other.
+    evaluation = _EVALUATIONS.get(type(node))
+    if evaluation is None:
+        raise NotStaticError
+    return evaluation(_Evaluator(names, depth - 1), node)
+
+
+class _Evaluator:
+    """One level of an expression; its parts are one level deeper."""
+
+    def __init__(self, names: Names, depth: int) -> None:
+        self._names = names
+        self._depth = depth
+
+    def constant(self, node: ast.Constant) -> Value:
+        if isinstance(node.value, bool | int | float | str | None):
+            return node.value
         raise NotStaticError
 
-    def _evaluate(self, node: ast.expr, depth: int) -> object:  # noqa: PLR0911  # One a form.
-        if depth == 0:
-            raise NotStaticError  # Too deep to be worth it, or names defined by each other.
-        match node:
-            case ast.Constant(value=value):
-                return value
-            case ast.Name(id=name):
-                return self._named(name, depth)
-            case ast.List(elts=elements) | ast.Tuple(elts=elements) | ast.Set(elts=elements):
-                return [self._evaluate(element, depth - 1) for element in elements]
-            case ast.Dict(keys=keys, values=values):
-                return self._dictionary(keys, values, depth)
-            case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=operand):
-                number = _number(self._evaluate(operand, depth - 1))
-                return -number if isinstance(sign, ast.USub) else number
-            case ast.BinOp(left=left, op=sign, right=right):
-                return _calculate(
-                    self._evaluate(left, depth - 1), sign, self._evaluate(right, depth - 1)
-                )
-            case ast.JoinedStr(values=parts):
-                return _short("".join(self._part(part, depth - 1) for part in parts))
-            case ast.Call():
-                return self._call(node, depth)
+    def name(self, node: ast.Name) -> Value:
+        value, names = self._names.find(node.id)
+        return evaluate(value, names, self._depth)
+
+    def elements(self, node: ast.List | ast.Tuple | ast.Set) -> Value:
+        return [self._part(element) for element in node.elts]
+
+    def keys(self, node: ast.Dict) -> Value:
+        if None in node.keys:
+            raise NotStaticError
+        keys = [self._part(key) for key in node.keys if key is not None]
+        return {_only_scalar(key): None for key in keys}
+
+    def signed(self, node: ast.UnaryOp) -> Value:
+        number = _number(self._part(node.operand))
+        match node.op:
+            case ast.USub():
+                return -number
+            case ast.UAdd():
+                return number
             case _:
                 raise NotStaticError
 
-    def _part(self, node: ast.expr, depth: int) -> str:
-        """Tell one part of an f-string."""
-        if not isinstance(node, ast.FormattedValue):
-            return _only(str, self._evaluate(node, depth))
-        if node.conversion != -1 or node.format_spec is not None:
-            raise NotStaticError
-        value = self._evaluate(node.value, depth)
-        if not isinstance(value, str | int | float):
-            raise NotStaticError
-        return str(value)
+    def calculation(self, node: ast.BinOp) -> Value:
+        return _calculate(self._part(node.left), node.op, self._part(node.right))
 
-    def _named(self, name: str, depth: int) -> object:
-        if name not in self._values:
-            if self._outer is None:
-                raise NotStaticError
-            return self._outer._named(name, depth)
-        value = self._values[name]
-        if value is None:
-            raise NotStaticError
-        return self._evaluate(value, depth - 1)
+    def text(self, node: ast.JoinedStr) -> Value:
+        parts: list[str] = []
+        for part in node.values:
+            if isinstance(part, ast.FormattedValue):
+                if part.conversion != -1 or part.format_spec is not None:
+                    raise NotStaticError
+                part = part.value  # noqa: PLW2901  # The same part, without its braces.
+            parts.append(str(_only_scalar(self._part(part))))
+        return _short("".join(parts))
 
-    def _dictionary(
-        self, keys: list[ast.expr | None], values: list[ast.expr], depth: int
-    ) -> dict[Any, object]:
-        result: dict[Any, object] = {}
-        for key, value in zip(keys, values, strict=True):
-            if key is None:
-                raise NotStaticError
-            known = self._evaluate(key, depth - 1)
-            if not isinstance(known, str | int | float | None):
-                raise NotStaticError
-            try:
-                result[known] = self._evaluate(value, depth - 1)
-            except NotStaticError:
-                result[known] = NotStaticError  # The keys alone may be all that is asked for.
-        return result
-
-    def _call(self, node: ast.Call, depth: int) -> object:
+    def call(self, node: ast.Call) -> Value:
         """Tell what the few calls come to that only rearrange what is there."""
-        if node.keywords or any(isinstance(argument, ast.Starred) for argument in node.args):
+        if node.keywords:
             raise NotStaticError
         match node.func:
-            case ast.Name(id="range") if node.args:
-                bounds = [self._evaluate(argument, depth - 1) for argument in node.args]
-                whole = [_integer(bound) for bound in bounds]
-                return range(*_triple(whole))
-            case ast.Name(id="list" | "tuple" | "set" | "frozenset" | "sorted" as name) if (
-                len(node.args) == 1
+            case ast.Name(id="range"):
+                return _range([_number(self._part(argument)) for argument in node.args])
+            case ast.Name(id="list" | "tuple" | "set" | "frozenset") if len(node.args) == 1:
+                return as_list(self._part(node.args[0]))
+            case ast.Name(id="sorted") if len(node.args) == 1:
+                return _sorted(as_list(self._part(node.args[0])))
+            case ast.Attribute(value=owner, attr="keys" | "split" | "strip" as method) if (
+                not node.args
             ):
-                elements = _elements(self._evaluate(node.args[0], depth - 1))
-                return _sorted(elements) if name == "sorted" else elements
-            case ast.Attribute(value=owner, attr="keys") if not node.args:
-                return _elements(_only(dict, self._evaluate(owner, depth - 1)))
-            case ast.Attribute(value=owner, attr="split") if not node.args:
-                return _only(str, self._evaluate(owner, depth - 1)).split()
-            case ast.Attribute(value=owner, attr="strip") if not node.args:
-                return _only(str, self._evaluate(owner, depth - 1)).strip()
+                return _rearranged(self._part(owner), method)
             case _:
                 raise NotStaticError
 
-
-def _bindings(body: Iterable[ast.stmt]) -> Iterable[tuple[str, ast.expr | None]]:
-    """Name all that *body* binds in its own scope, with the value where it is a plain one."""
-    pending: list[ast.AST] = list(body)
-    plain: set[int] = set()
-    while pending:
-        node = pending.pop()
-        match node:
-            case (
-                ast.FunctionDef(name=name)
-                | ast.AsyncFunctionDef(name=name)
-                | ast.ClassDef(name=name)
-            ):
-                yield name, None
-                continue
-            case ast.Lambda():
-                continue
-            case (
-                ast.Assign(targets=[ast.Name(id=name) as target], value=value)
-                | ast.AnnAssign(target=ast.Name(id=name) as target, value=ast.expr() as value)
-            ):
-                plain.add(id(target))
-                yield name, value
-            case ast.Name(id=name, ctx=ast.Store() | ast.Del()) if id(node) not in plain:
-                yield name, None
-            case ast.Global(names=names) | ast.Nonlocal(names=names):
-                yield from ((name, None) for name in names)
-            case ast.alias(name=name, asname=asname):
-                yield (asname or name).partition(".")[0], None
-            case _:
-                pass
-        pending.extend(ast.iter_child_nodes(node))
+    def _part(self, node: ast.expr) -> Value:
+        return evaluate(node, self._names, self._depth)
 
 
-def _as_json(value: object) -> Json:
-    """Return *value* where JSON, and what sends it, can carry it unharmed."""
-    match value:
-        case None | bool():
-            return value
-        case int() if -_WHOLE <= value < _WHOLE:
-            return value
-        case float() if math.isfinite(value):
-            return value
-        case str() if value.isprintable() or _is_text(value):
-            return value
-        case list():
-            return [_as_json(element) for element in _elements(value)]
-        case _:
-            raise NotStaticError
+_EVALUATIONS: Mapping[type[ast.expr], Callable[[_Evaluator, Any], Value]] = {
+    ast.Constant: _Evaluator.constant,
+    ast.Name: _Evaluator.name,
+    ast.List: _Evaluator.elements,
+    ast.Tuple: _Evaluator.elements,
+    ast.Set: _Evaluator.elements,
+    ast.Dict: _Evaluator.keys,
+    ast.UnaryOp: _Evaluator.signed,
+    ast.BinOp: _Evaluator.calculation,
+    ast.JoinedStr: _Evaluator.text,
+    ast.Call: _Evaluator.call,
+}
+
+_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
+    ast.Add: lambda a, b: a + b,
+    ast.Sub: lambda a, b: a - b,
+    ast.Mult: lambda a, b: a * b,
+    ast.Div: lambda a, b: a / b,
+    ast.FloorDiv: lambda a, b: a // b,
+    ast.Mod: lambda a, b: a % b,
+    ast.Pow: lambda a, b: a**b,
+    ast.LShift: lambda a, b: a << b,
+}
 
 
-def _is_text(value: str) -> bool:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return "\0" not in value
+def as_list(value: Value) -> list[Value]:
+    """Return the elements of *value*; a dictionary's are its keys. Raises NotStaticError."""
+    if isinstance(value, list | dict | range | str) and len(value) <= _LENGTH:
+        return list[Value](value)
+    raise NotStaticError
 
 
-def _number(value: object) -> int | float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise NotStaticError
-    return value
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= _WHOLE:
-        raise NotStaticError
-    return value
-
-
-def _triple(bounds: list[int]) -> tuple[int, int, int]:
-    match bounds:
-        case [stop]:
-            return 0, stop, 1
-        case [start, stop]:
-            return start, stop, 1
-        case [start, stop, step] if step:
-            return start, stop, step
-        case _:
-            raise NotStaticError
-
-
-def _calculate(left: object, sign: ast.operator, right: object) -> object:
+def _calculate(left: Value, sign: ast.operator, right: Value) -> Value:
     if isinstance(sign, ast.Add) and isinstance(left, str) and isinstance(right, str):
         return _short(left + right)
     if isinstance(sign, ast.Add) and isinstance(left, list) and isinstance(right, list):
-        return _short(_elements(left) + _elements(right))
-    compute = _NUMERIC.get(type(sign))
+        return as_list([*left, *right])
+    compute = _ARITHMETIC.get(type(sign))
     a, b = _number(left), _number(right)
-    if compute is None or abs(a) >= _WHOLE or abs(b) >= _WHOLE:
-        raise NotStaticError
-    if isinstance(sign, ast.Pow | ast.LShift) and not 0 <= b < 64:
+    if compute is None or (isinstance(sign, ast.Pow | ast.LShift) and not 0 <= b < 64):
         raise NotStaticError
     try:
         return _number(compute(a, b))
@@ -248,28 +155,42 @@ def _calculate(left: object, sign: ast.operator, right: object) -> object:
         raise NotStaticError from None
 
 
-def _elements(value: object) -> list[object]:
-    if isinstance(value, range) and len(value) > _LENGTH:
-        raise NotStaticError
-    if isinstance(value, str | list | tuple | dict | range):
-        return _short(list[object](value))
-    raise NotStaticError
-
-
-def _short(value: Any) -> Any:  # noqa: ANN401  # A string or a list, given back as it came.
-    if len(value) > _LENGTH:
+def _number(value: Value) -> int | float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or abs(value) > _WHOLE:
         raise NotStaticError
     return value
 
 
-def _sorted(elements: list[Any]) -> list[object]:
+def _range(bounds: list[int | float]) -> range:
     try:
-        return sorted(elements)
-    except TypeError:
+        return range(*bounds)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
         raise NotStaticError from None
 
 
-def _only(kind: type[Any], value: object) -> Any:  # noqa: ANN401  # It is of the kind asked for.
-    if not isinstance(value, kind):
+def _rearranged(value: Value, method: str) -> Value:
+    if method == "keys" and isinstance(value, dict):
+        return list[Value](value)
+    if method == "split" and isinstance(value, str):
+        return list[Value](value.split())
+    if method == "strip" and isinstance(value, str):
+        return value.strip()
+    raise NotStaticError
+
+
+def _sorted(values: list[Value]) -> Value:
+    if all(isinstance(value, str) for value in values):
+        return list[Value](sorted(str(value) for value in values))
+    return list[Value](sorted(_number(value) for value in values))
+
+
+def _only_scalar(value: Value) -> Scalar:
+    if isinstance(value, list | dict | range):
         raise NotStaticError
     return value
+
+
+def _short(text: str) -> str:
+    if len(text) > _LENGTH:
+        raise NotStaticError
+    return text

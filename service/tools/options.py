@@ -2,7 +2,7 @@
 
 import tomllib
 from dataclasses import fields
-from typing import Annotated, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     ConfigDict,
@@ -73,8 +73,10 @@ def read_options(source: str) -> Options:
         document = tomllib.loads(block)
     except tomllib.TOMLDecodeError as error:
         raise OptionsError(f"the script block is not TOML: {error}") from None
-    table = document.get("tool", {})
-    table = cast("dict[str, object]", table).get("data20", {}) if isinstance(table, dict) else {}
+    tool: Any = document.get("tool")
+    table: object = (
+        cast("dict[str, object]", tool).get("data20", {}) if isinstance(tool, dict) else {}
+    )
     try:
         options = _ADAPTER.validate_python(table)
     except ValidationError as error:

@@ -5,10 +5,12 @@ The meanings are those of https://docs.python.org/3/library/argparse.html#the-ad
 
 import ast
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from service.tools.defaults import fit_choices, fit_default
-from service.tools.literals import NotStaticError, Scope
+from service.tools.literals import NotStaticError
+from service.tools.scope import Scope
 from service.tools.signature import UNSET, Json, Kind, Parameter, Unset, ValueType
 
 _TYPES = {
@@ -20,6 +22,7 @@ _NARGS = {"OPTIONAL": "?", "ZERO_OR_MORE": "*", "ONE_OR_MORE": "+"}
 _FLAG = re.compile(r"[^=\s\x00-\x1f]{2,100}")
 _MOST_ENUMERATED = 32
 """A range with more numbers is told by its two ends."""
+_MOST_VALUES = 1000
 _MOST_COUNTED = 100
 """So that a flag to be counted is not repeated without end."""
 
@@ -46,27 +49,9 @@ def read_argument(call: ast.Call, scope: Scope, prefix_chars: str = "-") -> Argu
     """
     reading = _Reading(call, scope, prefix_chars)
     action = reading.action()
-    if action in {"help", "version"}:
-        return None
-    match action:
-        case "store_true" | "store_false":
-            return reading.flag(constant=action == "store_true")
-        case "boolean_optional":
-            return reading.pair()
-        case "store_const":
-            return reading.constant()
-        case "append_const":
-            return reading.given_or_not()
-        case "count":
-            return reading.count()
-        case "append":
-            return reading.value(Kind.APPEND)
-        case "extend":
-            return reading.extension()
-        case "store":
-            return reading.value(Kind.VALUE)
-        case _:
-            return reading.own_action(action)
+    if action in _ACTIONS:
+        return _ACTIONS[action](reading)
+    return reading.own_action(action)
 
 
 class _Reading:
@@ -85,17 +70,15 @@ class _Reading:
         self._parameter = self._name()
 
     def action(self) -> str:
-        """Name the action; a class of the tool's own by its name in the source."""
+        """Name the action; one that is a class by the name of its class."""
         node = self._keywords.get("action")
         if node is None:
             return "store"
         match node:
-            case ast.Attribute(attr="BooleanOptionalAction") | ast.Name(id="BooleanOptionalAction"):
-                return "boolean_optional"
             case ast.Constant(value=str(action)):
                 return action
             case ast.Name(id=action) | ast.Attribute(attr=action):
-                return f"class {action}"
+                return action
             case _:
                 raise NotUnderstoodError(f"the action of {self._label} is made at run time")
 
@@ -187,7 +170,7 @@ class _Reading:
         )
 
     def own_action(self, action: str) -> Argument:
-        note = f"{self._label} has an action of its own ({action.removeprefix('class ')})"
+        note = f"The argument {self._label} has an action of its own ({action})."
         if "nargs" in self._keywords and self._static("nargs") == 0:
             return replace(self.given_or_not(), notes=(note,))
         return replace(self.value(Kind.VALUE), notes=(note,))
@@ -265,8 +248,9 @@ class _Reading:
                 nargs = self._static("nargs")
         if nargs is None and isinstance(node, ast.Constant):
             return None
-        if nargs in {"?", "*", "+"} or (type(nargs) is int and 0 < nargs <= 1000):
-            assert isinstance(nargs, str | int)  # noqa: S101  # The condition above, for the reader of types.
+        if isinstance(nargs, int) and not isinstance(nargs, bool) and 0 < nargs <= _MOST_VALUES:
+            return nargs
+        if isinstance(nargs, str) and nargs in {"?", "*", "+"}:
             return nargs
         if nargs in {"...", "A..."}:
             raise NotUnderstoodError(f"{self._label} takes the rest of the command line")
@@ -324,6 +308,22 @@ class _Reading:
         known["default"] = "none" if isinstance(parameter.default, Unset) else parameter.default
         filled = re.sub(r"%\((\w+)\)[sdrf]", lambda found: str(known.get(found[1], found[0])), text)
         return " ".join(filled.replace("%%", "%").split())
+
+
+_ACTIONS: Mapping[str, Callable[[_Reading], Argument | None]] = {
+    "store": lambda reading: reading.value(Kind.VALUE),
+    "store_true": lambda reading: reading.flag(constant=True),
+    "store_false": lambda reading: reading.flag(constant=False),
+    "store_const": _Reading.constant,
+    "append": lambda reading: reading.value(Kind.APPEND),
+    "append_const": _Reading.given_or_not,
+    "extend": _Reading.extension,
+    "count": _Reading.count,
+    "BooleanOptionalAction": _Reading.pair,
+    "help": lambda _: None,
+    "version": lambda _: None,
+}
+"""What argparse comes with; any other action is the tool's own."""
 
 
 def given_or_not(parameter: Parameter, flag: str) -> Parameter:

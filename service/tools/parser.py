@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from service.tools.drafts import ExclusiveGroup, ParserDraft
-from service.tools.literals import NotStaticError, Scope
+from service.tools.literals import NotStaticError
 from service.tools.parameters import NotUnderstoodError, read_argument
+from service.tools.scope import Scope
 from service.tools.signature import UNSET
 
 _MOST_CALLS = 500
@@ -173,20 +174,23 @@ class _Walk:
                 known = self._look_at(value, frame)
                 self._bind(target, known, frame)
                 return known
-            case ast.Attribute(value=owner, attr=attribute):
-                known = self._look_at(owner, frame)
-                if isinstance(known, _Handle):
-                    return _Method(known, attribute)
-                return self._attributes.get(ast.unparse(node))
+            case ast.Attribute():
+                return self._attribute(node, frame)
             case ast.Call():
                 return self._call(node, frame)
             case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
                 self._repeat(node, frame)
-                return None
             case _:
                 for child in ast.iter_child_nodes(node):
                     self._step(child, frame)
-                return None
+        return None
+
+    def _attribute(self, node: ast.Attribute, frame: _Frame) -> _Known | None:
+        """Tell what an attribute is: a parser's method, or a parser kept in an object."""
+        known = self._look_at(node.value, frame)
+        if isinstance(known, _Handle):
+            return _Method(known, node.attr)
+        return self._attributes.get(ast.unparse(node))
 
     def _call(self, node: ast.Call, frame: _Frame) -> _Known | None:
         known = self._look_at(node.func, frame)

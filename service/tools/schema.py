@@ -1,7 +1,11 @@
 """A tool's parameters as JSON Schema, draft 2020-12."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
 from service.tools.metadata import title_from_name
 from service.tools.options import OptionsError, ParameterOptions
@@ -12,7 +16,7 @@ OPEN_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,99}$"
 """How an argument may be called that a tool takes without our knowing."""
 
 
-def build_schema(signature: Signature, additions: dict[str, ParameterOptions]) -> dict[str, Any]:
+def build_schema(signature: Signature, additions: Mapping[str, ParameterOptions]) -> dict[str, Any]:
     """Describe what a client may send. Raises OptionsError when *additions* do not fit."""
     for name, extra in additions.items():
         _check_addition(signature.parameter(name), name, extra)
@@ -35,15 +39,28 @@ def build_schema(signature: Signature, additions: dict[str, ParameterOptions]) -
 
 def _property(parameter: Parameter, extra: ParameterOptions | None) -> dict[str, Any]:
     extra = extra or ParameterOptions()
-    schema = _shape(parameter, extra)
+    shape = _shape(parameter, extra)
+    schema = dict(shape)
     schema["title"] = extra.title or title_from_name(parameter.name)
     if parameter.description:
         schema["description"] = parameter.description
-    if not isinstance(parameter.default, Unset):
+    # argparse holds a default neither to its type nor to its choices; one that breaks them is the
+    # tool's own sign for "not given", which no client could send.
+    if not isinstance(parameter.default, Unset) and _allows(shape, parameter.default):
         schema["default"] = parameter.default
     if extra.examples:
         schema["examples"] = list(extra.examples)
     return schema
+
+
+def find_breaches(schema: Mapping[str, Any], value: Json) -> list[ValidationError]:
+    """Return every way in which *value* breaks *schema*; an empty list when it does not."""
+    validator: Any = Draft202012Validator(schema)  # Its stubs know no JSON within JSON.
+    return list(validator.iter_errors(value))
+
+
+def _allows(schema: Mapping[str, Any], value: Json) -> bool:
+    return not find_breaches(schema, value)
 
 
 def _shape(parameter: Parameter, extra: ParameterOptions) -> dict[str, Any]:
@@ -101,6 +118,8 @@ def _flag(parameter: Parameter) -> dict[str, Any]:
     default = parameter.default
     if not isinstance(default, Unset) and not _contains(values, default):
         values.append(default)
+    if all(isinstance(value, str) for value in values):
+        return {"type": "string", "enum": values}
     if not all(isinstance(value, bool) for value in values):
         return {"enum": values}
     if len(values) == 1 and not isinstance(default, Unset):
@@ -117,24 +136,15 @@ def _check_addition(parameter: Parameter | None, name: str, extra: ParameterOpti
     where = f"[tool.data20] parameters.{name}"
     if parameter is None:
         raise OptionsError(f"{where}: the tool has no such parameter")
-    is_numeric = parameter.value_type in {ValueType.INTEGER, ValueType.NUMBER}
-    if not is_numeric and (extra.minimum is not None or extra.maximum is not None):
-        raise OptionsError(f"{where}: minimum and maximum need a parameter that is a number")
-    if extra.enum is not None:
-        if parameter.kind is Kind.FLAG:
+    if extra.minimum is not None or extra.maximum is not None:
+        _check_range(parameter, where)
+    for value in extra.enum or ():
+        if parameter.kind is Kind.FLAG or parameter.kind is Kind.COUNT:
             raise OptionsError(f"{where}.enum: a flag has no further values")
-        for value in extra.enum:
-            if not _is_of_type(value, parameter.value_type):
-                raise OptionsError(f"{where}.enum: {value!r} is not of type {parameter.value_type}")
+        if not _allows({"type": parameter.value_type.value}, value):
+            raise OptionsError(f"{where}.enum: {value!r} is not of type {parameter.value_type}")
 
 
-def _is_of_type(value: bool | int | float | str, wanted: ValueType) -> bool:  # noqa: FBT001  # A value.
-    match wanted:
-        case ValueType.STRING:
-            return isinstance(value, str)
-        case ValueType.BOOLEAN:
-            return isinstance(value, bool)
-        case ValueType.INTEGER:
-            return isinstance(value, int) and not isinstance(value, bool)
-        case ValueType.NUMBER:
-            return isinstance(value, int | float) and not isinstance(value, bool)
+def _check_range(parameter: Parameter, where: str) -> None:
+    if parameter.value_type not in {ValueType.INTEGER, ValueType.NUMBER}:
+        raise OptionsError(f"{where}: minimum and maximum need a parameter that is a number")

@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, TypeAlias
 
+PLACE = ("body", "parameters")
+"""Where a client finds its parameters: the start of every `Violation.loc`."""
+
 Json: TypeAlias = bool | int | float | str | list["Json"] | dict[str, "Json"] | None
 
 
@@ -75,6 +78,22 @@ class Parameter:
     def takes_list(self) -> bool:
         """True when one occurrence of it takes a list of values."""
         return isinstance(self.nargs, int) or self.nargs in {"*", "+"}
+
+    @property
+    def all_flags(self) -> tuple[str, ...]:
+        """Every flag that may be given for it."""
+        return tuple(dict.fromkeys((self.flag, *(flag for _, flag in self.constants))))
+
+    def flag_for(self, value: Json) -> str | None:
+        """Return the FLAG that says *value*; None when leaving it out says the same."""
+        if not self.is_required and _is_same(self.default, value):
+            return None
+        return next((flag for known, flag in self.constants if _is_same(known, value)), None)
+
+
+def _is_same(one: object, other: object) -> bool:
+    """Compare as JSON does, where true is not 1."""
+    return isinstance(one, bool) is isinstance(other, bool) and one == other
 
 
 @dataclass(frozen=True, slots=True)

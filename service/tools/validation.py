@@ -1,19 +1,22 @@
-"""What a client sends, checked against a tool's schema and everything it cannot say."""
+"""What a client sends, checked against a tool's schema and everything a schema cannot say."""
 
 import math
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeAlias
 
-from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 
 from service.errors import InvalidParametersError, Violation
-from service.tools.arguments import PLACE, build_argv
+from service.tools.arguments import build_argv
+from service.tools.schema import find_breaches
+from service.tools.signature import PLACE, Json
 from service.tools.tool import Tool, printable
 
 _DEEPEST = 32
 _MOST_VIOLATIONS = 100
 _WHOLE = 2**63
+
+_Loc: TypeAlias = tuple[str | int, ...]
 
 
 def validate(tool: Tool, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -25,55 +28,52 @@ def validate(tool: Tool, parameters: Mapping[str, Any]) -> dict[str, Any]:
     violations = list(_unsafe(PLACE, dict(parameters)))
     if violations:  # What cannot be carried safely is not looked at any further.
         raise InvalidParametersError(tool.name, violations[:_MOST_VIOLATIONS])
-    schema = tool.schema
     given = {name: value for name, value in parameters.items() if value is not None}
-    violations = [*_missing(schema, given), *_unknown(schema, given), *_wrong(schema, given)]
+    violations = [
+        *_missing(tool.schema, given),
+        *_unknown(tool.schema, given),
+        *_wrong(tool.schema, given),
+    ]
     if violations:
         raise InvalidParametersError(tool.name, violations[:_MOST_VIOLATIONS])
-    normalised = {
-        name: _normalise(schema["properties"].get(name, {}), value) for name, value in given.items()
-    }
+    known = tool.schema["properties"]
+    normalised = {name: _normalise(known.get(name, {}), value) for name, value in given.items()}
     build_argv(tool, normalised)  # What cannot be written as arguments is refused now, not later.
     return normalised
 
 
-def _unsafe(loc: tuple[str | int, ...], value: Any, depth: int = 0) -> Iterator[Violation]:  # noqa: ANN401
+def _unsafe(loc: _Loc, value: Json, depth: int = 0) -> Iterator[Violation]:
     """Find what JSON text can say and a command line cannot carry."""
-    where = _place(loc)
     if depth > _DEEPEST:
-        yield Violation(loc, "maxDepth", f"{where} is nested deeper than {_DEEPEST} levels")
-        return
+        yield Violation(loc, "maxDepth", f"{_place(loc)} is nested deeper than {_DEEPEST} levels")
+    elif isinstance(value, list):
+        for index, element in enumerate(value):
+            yield from _unsafe((*loc, index), element, depth + 1)
+    elif isinstance(value, dict):
+        for name, element in value.items():
+            inner = (*loc, printable(name))
+            if problem := _text_problem(name):
+                yield Violation(inner, "propertyNames", f"the name {inner[-1]} {problem}")
+            yield from _unsafe(inner, element, depth + 1)
+    else:
+        yield from _unsafe_scalar(loc, value)
+
+
+def _unsafe_scalar(loc: _Loc, value: Json) -> Iterator[Violation]:
     match value:
-        case str():
-            if problem := _unsafe_text(value):
-                yield Violation(loc, "pattern", f"{where} {problem}", printable(value))
-        case bool() | None:
+        case str() if problem := _text_problem(value):
+            yield Violation(loc, "pattern", f"{_place(loc)} {problem}", printable(value))
+        case bool():
             pass
         case int() if not -_WHOLE <= value < _WHOLE:
-            yield Violation(loc, "format", f"{where} must fit in 64 bits")
+            yield Violation(loc, "format", f"{_place(loc)} must fit in 64 bits")
         case float() if not math.isfinite(value):
-            yield Violation(loc, "format", f"{where} must be a finite number", str(value))
-        case list():
-            for index, element in enumerate(value):  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
-                yield from _unsafe((*loc, index), element, depth + 1)
-        case dict():
-            for key, element in value.items():  # pyright: ignore[reportUnknownVariableType]
-                yield from _unsafe_entry(loc, str(key), element, depth)  # pyright: ignore[reportUnknownArgumentType]
+            yield Violation(loc, "format", f"{_place(loc)} must be a finite number", str(value))
         case _:
             pass
 
 
-def _unsafe_entry(
-    loc: tuple[str | int, ...], key: str, value: object, depth: int
-) -> Iterator[Violation]:
-    if problem := _unsafe_text(key):
-        yield Violation(
-            (*loc, printable(key)), "propertyNames", f"the name {printable(key)} {problem}"
-        )
-    yield from _unsafe((*loc, printable(key)), value, depth + 1)
-
-
-def _unsafe_text(text: str) -> str | None:
+def _text_problem(text: str) -> str | None:
     if "\0" in text:
         return "must not hold a NUL character"
     try:
@@ -83,61 +83,41 @@ def _unsafe_text(text: str) -> str | None:
     return None
 
 
-def _missing(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Violation]:
+def _missing(schema: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[Violation]:
     for name in schema["required"]:
         if name not in given:
             yield Violation((*PLACE, name), "required", f"{name} is required")
 
 
-def _unknown(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Violation]:
+def _unknown(schema: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[Violation]:
     if schema["additionalProperties"] is not False:
         return
     known = ", ".join(schema["properties"])
     hint = f"known: {known}" if known else "the tool takes none"
     for name, value in given.items():
         if name not in schema["properties"]:
-            loc, message = (*PLACE, name), f"unknown parameter {printable(name)}; {hint}"
-            yield Violation(loc, "additionalProperties", message, value)
+            message = f"unknown parameter {printable(name)}; {hint}"
+            yield Violation((*PLACE, name), "additionalProperties", message, value)
 
 
-def _wrong(schema: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[Violation]:
-    """Find the values that break the schema, in the order they were given."""
-    for error in Draft202012Validator(schema).iter_errors(given):
-        if not error.absolute_path and error.validator in {"required", "additionalProperties"}:
-            continue  # Told above, name by name.
+def _wrong(schema: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[Violation]:
+    """Find the values that break the schema, and the names that cannot be names."""
+    for error in find_breaches(schema, dict(given)):
         loc = (*PLACE, *error.absolute_path)
-        value = None if loc == PLACE else error.instance
-        yield Violation(loc, str(error.validator), _sentence(loc, error), value)
+        if error.absolute_schema_path[0] == "propertyNames":
+            name = printable(str(error.instance))
+            yield Violation((*PLACE, name), "propertyNames", f"{name} cannot be a parameter's name")
+        elif error.absolute_path:  # What concerns the whole is told above, name by name.
+            yield Violation(loc, str(error.validator), _sentence(loc, error), error.instance)
 
 
-def _sentence(loc: tuple[str | int, ...], error: ValidationError) -> str:
+def _sentence(loc: _Loc, error: ValidationError) -> str:
     """Say in words which rule the value breaks."""
-    where, limit = _place(loc), error.validator_value
-    match error.validator:
-        case "type":
-            return f"{where} must be {_kinds(limit)}"
-        case "enum":
-            return f"{where} must be one of {', '.join(str(one) for one in limit)}"
-        case "const":
-            return f"{where} can only be {str(limit).lower()}"
-        case "minimum":
-            return f"{where} must be at least {limit}"
-        case "maximum":
-            return f"{where} must be at most {limit}"
-        case "minItems":
-            return f"{where} needs at least {_values(limit)}"
-        case "maxItems":
-            return f"{where} takes at most {_values(limit)}"
-        case "anyOf" if error.absolute_schema_path[0] == "propertyNames":
-            return f"{printable(str(error.instance))} cannot be the name of a parameter"
-        case "anyOf":
-            kinds = [one["type"] for one in limit if "type" in one]
-            return f"{where} must be {' or '.join(_kinds(kind) for kind in kinds)}"
-        case _:
-            return f"{where}: {error.message}"
+    rule = _RULES.get(str(error.validator))
+    return f"{_place(loc)} {rule(error.validator_value)}" if rule else error.message
 
 
-def _place(loc: tuple[str | int, ...]) -> str:
+def _place(loc: _Loc) -> str:
     """Name the place as people write it: `files[2]`."""
     inner = loc[len(PLACE) :]
     if not inner:
@@ -162,16 +142,36 @@ def _kinds(kind: str | list[str]) -> str:
     return " or ".join(_KINDS.get(one, one) for one in kinds)
 
 
-def _values(count: int) -> str:
+def _either(choices: list[dict[str, Any]]) -> str:
+    return " or ".join(_kinds(choice["type"]) for choice in choices)
+
+
+def _listed(values: list[Json]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _amount(count: int) -> str:
     return "one value" if count == 1 else f"{count} values"
 
 
-def _normalise(schema: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
+_RULES: Mapping[str, Callable[[Any], str]] = {
+    "type": lambda kind: f"must be {_kinds(kind)}",
+    "anyOf": lambda choices: f"must be {_either(choices)}",
+    "enum": lambda values: f"must be one of {_listed(values)}",
+    "const": lambda value: f"can only be {str(value).lower()}",
+    "minimum": lambda limit: f"must be at least {limit}",
+    "maximum": lambda limit: f"must be at most {limit}",
+    "minItems": lambda count: f"needs at least {_amount(count)}",
+    "maxItems": lambda count: f"takes at most {_amount(count)}",
+}
+"""How each keyword of the schemas we write is told to people."""
+
+
+def _normalise(schema: Mapping[str, Any], value: Json) -> Json:
     """Write 1.0 as 1 where a whole number is meant; to JSON Schema the two are one."""
     if isinstance(value, list):
-        items = schema.get("items", {})
-        return [_normalise(items, element) for element in value]  # pyright: ignore[reportUnknownVariableType]
-    kinds = [schema, *schema.get("anyOf", [])]
-    if isinstance(value, float) and any(one.get("type") == "integer" for one in kinds):
+        return [_normalise(schema.get("items", {}), element) for element in value]
+    kinds = [schema.get("type"), *(choice.get("type") for choice in schema.get("anyOf", []))]
+    if isinstance(value, float) and value.is_integer() and "integer" in kinds:
         return int(value)
     return value
