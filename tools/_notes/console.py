@@ -2,6 +2,7 @@
 
 import io
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -15,6 +16,21 @@ def speak_plainly() -> None:
 def progress(percent: float, message: str) -> None:
     """Say how far the work is, in percent, as a line that other programs understand."""
     print(f"::progress {round(percent, 1):g} {' '.join(message.split())}", flush=True)
+
+
+def every_percent(
+    total: int, from_percent: float, to_percent: float, verb: str
+) -> Callable[[int], None]:
+    """Give a function that says how many of *total* notes are done, about once a percent."""
+    share = to_percent - from_percent
+    step = max(1, round(total / max(1.0, share)))
+
+    def say(number: int) -> None:
+        if number % step == 0 or number == total:
+            done = f"{verb} {number:,} of {count(total, 'note')}"
+            progress(from_percent + share * number / total, done)
+
+    return say
 
 
 def warn(message: str) -> None:

@@ -13,9 +13,13 @@ from numpy.typing import NDArray
 Points = NDArray[np.float64]
 
 _SEED = 20
-_GRAVITY = 0.05
+_GRAVITY = (0.12, 0.22)
+"""The pull to the middle along x and y: screens are wide."""
+_GRAVITY_ALONE = 4.0
+"""How many times stronger it is for notes that no link holds."""
+
 _TOGETHER = 1.0
-_APART = 0.4
+_APART = 0.35
 """How strongly a link pulls within a community, and between two."""
 
 _EXACT_UP_TO = 600
@@ -35,14 +39,15 @@ def place(notes: int, edges: Sequence[tuple[int, int]], community_of: Sequence[i
     same = communities[pairs[:, 0]] == communities[pairs[:, 1]]
     links = np.bincount(pairs.ravel(), minlength=notes)
     # The more links both ends have, the less each of them pulls; else a dense group collapses.
-    pull = np.where(same, _TOGETHER, _APART) / np.sqrt(links[pairs].min(axis=1))
-    stiffness = np.full(notes, _GRAVITY)
+    pull = np.where(same, _TOGETHER, _APART) / links[pairs].min(axis=1)
+    gravity = np.outer(np.where(links == 0, _GRAVITY_ALONE, 1.0), _GRAVITY)
+    stiffness = gravity.max(axis=1)
     np.add.at(stiffness, pairs, pull[:, None])
     push = _push_exactly if notes <= _EXACT_UP_TO else _push_by_grid
     points = _start(communities)
     steps = 300 if notes <= _EXACT_UP_TO else 120
     for step in range(steps):
-        force = push(points) - _GRAVITY * points
+        force = push(points) - gravity * points
         spring = (points[pairs[:, 1]] - points[pairs[:, 0]]) * pull[:, None]
         np.add.at(force, pairs[:, 0], spring)
         np.add.at(force, pairs[:, 1], -spring)
@@ -58,11 +63,11 @@ def _start(communities: NDArray[np.int_]) -> Points:
     """Spread the communities round a circle, so that they need not cross one another."""
     random = np.random.default_rng(_SEED)
     size = np.sqrt(len(communities))
-    angle = 2 * np.pi * communities / (communities.max() + 1 or 1)
-    points = np.stack([np.cos(angle), np.sin(angle)], axis=1) * size
+    angle = 2 * np.pi * communities / max(1, int(communities.max()) + 1)
     alone = communities < 0
+    points: Points = np.column_stack([np.cos(angle), np.sin(angle)]) * size
     points[alone] = 0
-    spread: NDArray[np.float64] = np.where(alone, size, size / 3)
+    spread = size / 3 * (1 + 2 * alone.astype(np.float64))
     return points + random.normal(size=points.shape) * spread[:, None]
 
 

@@ -45,8 +45,9 @@ _LINE_START = re.compile(
     r"^[ \t]*(?:(?:>|\#{1,6}|[-*+]|\d{1,9}[.)])[ \t]+(?:\[.\][ \t]+)?|>)+", re.MULTILINE
 )
 _EMPHASIS = re.compile(
+    r"(?=[*~=_`])(?:"  # Most characters are none of these, and are passed over at once.
     r"(?:\*{1,3}|~~|==)(?=\S)|(?<=\S)(?:\*{1,3}|~~|==)"
-    r"|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`+"
+    r"|(?<!\w)_{1,3}(?=\S)|(?<=\S)_{1,3}(?!\w)|`+)"
 )
 _ESCAPE = re.compile(r"\\([!-/:-@\[-`{-~])")
 
@@ -68,6 +69,8 @@ def hide_code_blocks(text: str) -> str:
     """Replace fenced and indented code and comments by spaces."""
     if _NEEDS_LINES.search(text):
         text = "".join(_without_code_blocks(text))
+    if "<!--" not in text and "%%" not in text:
+        return text
     return _COMMENT_OR_CODE.sub(
         lambda found: _blank(found[0]) if found["comment"] else found[0], text
     )
@@ -129,6 +132,12 @@ def plain_text(prose: str) -> str:
     return html.unescape(text) if "&" in text else text
 
 
+def paragraphs(plain: str) -> str:
+    """Give a plain text with its paragraphs on one line each, an empty line between them."""
+    parts = re.split(r"\n[ \t]*\n", plain)
+    return "\n\n".join(" ".join(part.split()) for part in parts if part.strip())
+
+
 def count_words(plain: str) -> int:
     """Count the words of a plain text; a hyphen or an apostrophe does not end one."""
     return sum(1 for _ in _WORD.finditer(plain))
@@ -137,8 +146,8 @@ def count_words(plain: str) -> int:
 def excerpt(prose: str, characters: int = 240) -> str:
     """Give the first words of a text without its headings, cut between two words."""
     # Markup takes room that the words will not; four times as much text is enough.
-    head = _UNDERLINED.sub("", _HEADING.sub("", prose[: characters * 8])).lstrip()
-    words = " ".join(plain_text(head[: characters * 4]).split())
+    head = prose.lstrip()[: characters * 4]
+    words = " ".join(plain_text(_UNDERLINED.sub("", _HEADING.sub("", head))).split())
     if len(words) <= characters:
         return words
     return words[:characters].rsplit(" ", 1)[0].rstrip(" ,;:.-\N{EN DASH}\N{EM DASH}") + "…"

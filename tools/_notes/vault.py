@@ -2,11 +2,11 @@
 
 import codecs
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from .console import count, progress, warn
+from .console import count, every_percent, progress, warn
 from .note import Note, parse_note
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "knowledge"
@@ -45,7 +45,7 @@ def read_vault(root: Path, *, until_percent: float) -> Vault:
     paths = sorted(_walk(root))
     sources = [path for path in paths if Path(path).suffix.lower() in _SUFFIXES]
     progress(0, f"Reading {count(len(sources), 'note')}")
-    say = _every_percent(len(sources), until_percent)
+    say = every_percent(len(sources), 0, until_percent, "Read")
     notes: list[Note] = []
     for number, path in enumerate(sources, start=1):
         note = _read_note(root, path)
@@ -100,14 +100,3 @@ def _decode(data: bytes, shown_path: str) -> str:
 def _shown(path: str) -> str:
     """Give *path* with the bytes of its name that are no UTF-8 spelled out, fit for JSON."""
     return path.encode("utf-8", errors="backslashreplace").decode("utf-8")
-
-
-def _every_percent(total: int, until_percent: float) -> Callable[[int], None]:
-    """Give a function that says the progress of *total* notes, about once a percent."""
-    step = max(1, round(total / max(1, until_percent)))
-
-    def say(number: int) -> None:
-        if number % step == 0 or number == total:
-            progress(until_percent * number / total, f"Read {number:,} of {count(total, 'note')}")
-
-    return say

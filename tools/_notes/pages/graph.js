@@ -77,8 +77,7 @@ function open(note, { byKeyboard = false } = {}) {
   scene.selected = note;
   scene.focus = -1;
   panel.show(note);
-  const [x, y] = [simulation.x[note], simulation.y[note]];
-  scene.lookAt(x, y, Math.max(scene.camera.scale, scene.fitted * 1.25), room());
+  scene.fit([...neighbours[note]], room(), { closest: Math.max(scene.camera.scale, scene.fitted * 1.6) });
   relight();
   if (byKeyboard) byId("panel").focus();
 }

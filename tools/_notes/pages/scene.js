@@ -23,9 +23,7 @@ class Scene {
     const crowd = Math.min(1, Math.sqrt(120 / Math.max(1, nodes.length)));
     this.radius = nodes.map((node) => (3.2 + 15 * Math.sqrt(node.rank / highest)) * (0.45 + 0.55 * crowd));
     this.byRank = nodes.map((_, note) => note).sort((a, b) => nodes[b].rank - nodes[a].rank);
-    this.edgesByColour = Map.groupBy
-      ? Map.groupBy(edges, (edge) => this.#edgeGroup(edge))
-      : groupBy(edges, (edge) => this.#edgeGroup(edge));
+    this.edgesByColour = groupBy(edges, (edge) => this.#edgeGroup(edge));
     this.readColours();
     this.resize();
   }
@@ -60,9 +58,9 @@ class Scene {
     const ys = notes.map((note) => this.simulation.y[note]);
     const [left, right] = [Math.min(...xs), Math.max(...xs)];
     const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
-    const margin = 46;
-    const wide = (room.right - room.left - 2 * margin) / Math.max(right - left, 0.1);
-    const high = (room.bottom - room.top - 2 * margin) / Math.max(bottom - top, 0.1);
+    // Names stick out farther to the sides than above and below.
+    const wide = (room.right - room.left - 150) / Math.max(right - left, 0.1);
+    const high = (room.bottom - room.top - 90) / Math.max(bottom - top, 0.1);
     const scale = Math.max(1, Math.min(wide, high, closest));
     this.lookAt((left + right) / 2, (top + bottom) / 2, scale, room, atOnce);
     if (atOnce) this.fitted = scale;
@@ -178,7 +176,7 @@ class Scene {
     const fade = this.lit ? 0.28 : 1;
     for (const [group, edges] of this.edgesByColour) {
       context.strokeStyle = this.colour(group);
-      context.globalAlpha = (group === -1 ? 0.34 : 0.42) * fade * (0.3 + 0.7 * many);
+      context.globalAlpha = (group === -1 ? 0.26 : 0.45) * fade * (0.3 + 0.7 * many);
       context.lineWidth = 1.1;
       context.beginPath();
       for (const edge of edges) this.#traceEdge(edge);
@@ -283,8 +281,8 @@ class Scene {
     context.lineJoin = "round";
     context.lineWidth = 4;
     context.strokeStyle = this.colours.paper;
-    let left = 60 + 60 * closeness;
-    for (const note of [...first, ...lit]) {
+    let left = (this.nodes.length > 300 ? 32 : 90) + 50 * (closeness - 1);
+    for (const note of new Set([...first, ...lit])) {
       const [x, y] = this.places[note];
       if (x < 0 || y < 0 || x > this.width || y > this.height) continue;
       if (left-- < 0) break;
@@ -301,7 +299,8 @@ class Scene {
       const boxes = spots.map(([midX, midY]) => [
         midX - half - 3, midY - height / 2 - 1, midX + half + 3, midY + height / 2 + 1,
       ]);
-      const isFree = (box) => !taken.some((other) => overlaps(box, other));
+      const isFree = (box) =>
+        box[0] > 0 && box[2] < this.width && !taken.some((other) => overlaps(box, other));
       let spot = boxes.findIndex(isFree);
       if (spot < 0 && stands) spot = 0;
       if (spot < 0) continue;

@@ -3,9 +3,11 @@
 // and a weak pull to the middle keeps everything together.
 
 class Simulation {
-  static GRAVITY = 0.05;
+  static GRAVITY_X = 0.12;
+  static GRAVITY_Y = 0.22; // Screens are wide.
+  static GRAVITY_ALONE = 4;
   static TOGETHER = 1;
-  static APART = 0.4;
+  static APART = 0.35;
   static EXACT_UP_TO = 400;
   static LIVE_UP_TO = 4000;
 
@@ -17,16 +19,18 @@ class Simulation {
     this.speedY = new Float64Array(this.size);
     this.forceX = new Float64Array(this.size);
     this.forceY = new Float64Array(this.size);
-    this.stiffness = new Float64Array(this.size).fill(Simulation.GRAVITY + 0.5);
     const links = new Float64Array(this.size);
     for (const { source, target } of edges) {
       links[source]++;
       links[target]++;
     }
+    const gravityOf = (number) => (number ? 1 : Simulation.GRAVITY_ALONE);
+    this.gravity = Float64Array.from(links, gravityOf);
+    this.stiffness = Float64Array.from(links, (number) => gravityOf(number) * Simulation.GRAVITY_Y + 0.5);
     this.springs = edges.map(({ source, target }) => {
       const together = nodes[source].community === nodes[target].community;
       const strength = together ? Simulation.TOGETHER : Simulation.APART;
-      const pull = strength / Math.sqrt(Math.min(links[source], links[target]));
+      const pull = strength / Math.min(links[source], links[target]);
       this.stiffness[source] += pull;
       this.stiffness[target] += pull;
       return { source, target, pull };
@@ -79,8 +83,8 @@ class Simulation {
       this.forceY[target] -= y;
     }
     for (let note = 0; note < this.size; note++) {
-      this.forceX[note] -= Simulation.GRAVITY * this.x[note];
-      this.forceY[note] -= Simulation.GRAVITY * this.y[note];
+      this.forceX[note] -= Simulation.GRAVITY_X * this.gravity[note] * this.x[note];
+      this.forceY[note] -= Simulation.GRAVITY_Y * this.gravity[note] * this.y[note];
     }
   }
 
