@@ -7,7 +7,7 @@ Ranks the notes, finds the groups that belong together, and draws all of it on a
 # dependencies = ["networkx>=3.6", "numpy>=2", "pyyaml>=6", "scipy>=1.14"]
 #
 # [tool.data20]
-# title = "Draw the graph of notes"
+# title = "Draw the notes and their links as a graph"
 # category = "Knowledge"
 #
 # [tool.data20.parameters.knowledge]

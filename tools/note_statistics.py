@@ -13,7 +13,7 @@ Words, reading time, tags and links of each note, and how their number grew.
 # [tool.data20.parameters.knowledge]
 # title = "Folder of notes"
 #
-# [tool.data20.parameters.words-per-minute]
+# [tool.data20.parameters.words_per_minute]
 # minimum = 1
 # examples = [200, 250]
 # ///

@@ -101,10 +101,15 @@ class Resolver:
         return found or _BROKEN
 
     def _at_path(self, target: str, source: Note, first_folder: str) -> Resolution | None:
-        """Look from *first_folder*, then from the folder of *source*, then from the root."""
-        for folder in dict.fromkeys((_key(first_folder), _key(source.folder), "")):
+        """Look from *first_folder*, then from the folder of *source*, then from the root.
+
+        What begins with a dot is meant from the folder of *source* alone.
+        """
+        beside = _key(source.folder)
+        is_relative = target.startswith(("./", "../"))
+        for folder in (beside,) if is_relative else dict.fromkeys((_key(first_folder), beside, "")):
             path = posixpath.normpath(posixpath.join(folder, target))
-            if path.startswith("../") or path == "..":
+            if path.startswith("../"):
                 return _FILE
             for candidate in (path, f"{path}.md", f"{path}.markdown"):
                 if candidate in self._by_path:
