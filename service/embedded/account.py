@@ -27,19 +27,18 @@ class Account:
         """Make *path* a folder of this account's that nobody else may enter, and return it.
 
         Its parent must exist. A folder that is there is kept, with all that is in it.
-        Raises EmbeddedServerError when it belongs to somebody else.
+        Raises EmbeddedServerError when it is somebody else's.
         """
         path.mkdir(mode=0o700, exist_ok=True)
         owner = path.stat().st_uid
-        if owner == os.geteuid():
-            path.chmod(0o700)
-            if not self.is_ours:
-                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+        if owner == os.geteuid() != self.uid and not any(path.iterdir()):
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
         elif owner != self.uid:
             raise EmbeddedServerError(
                 f"{path} belongs to user id {owner}, the servers run as {self.uid}:"
                 " start as its owner, or give another folder"
             )
+        path.chmod(0o700)
         return path
 
     def write_file(self, path: Path, text: str) -> Path:

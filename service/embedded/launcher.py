@@ -54,7 +54,10 @@ def main(arguments: Sequence[str]) -> NoReturn:
     owner, death_signal, uid, gid = map(int, arguments[:4])
     command = list(arguments[end + 1 :])
     if uid != os.geteuid():
-        become(uid, gid, arguments[4:end])
+        try:
+            become(uid, gid, arguments[4:end])
+        except OSError as error:
+            sys.exit(f"cannot become user id {uid}: {error.strerror}")
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     tie_to(owner, death_signal)
     reset_signals()

@@ -3,6 +3,7 @@
 import shutil
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import ClassVar
@@ -11,7 +12,7 @@ from urllib.parse import quote
 import psutil
 
 from service.embedded.passwords import sync_folder
-from service.embedded.server import Nudge, Place, Server
+from service.embedded.server import PAUSE_SECONDS, Nudge, Place, Server
 from service.embedded.wheels import PostgresPrograms
 from service.errors import EmbeddedServerError
 
@@ -51,6 +52,9 @@ SETTINGS = {
     "log_min_error_statement": "panic",
 }
 """Given with the command, and so above every file's."""
+
+LAST_BREATH_SECONDS = 2.0
+"""How long a process that let go of its lock may take until the kernel counts it as dead."""
 
 ACCESS = f"local all {ROLE} scram-sha-256\n"
 """Who may connect (pg_hba.conf): one role with its password; the superuser not at all."""
@@ -153,21 +157,26 @@ class PostgresServer(Server):
             )
 
     def _forget_crashed(self) -> None:
-        """Remove the pid file of a server that is gone, if its number is somebody else's now.
+        """Remove the pid file of a server that is gone but whose number is taken.
 
-        In a container numbers repeat at each start, and PostgreSQL would take any process of the
-        same user with that number for its predecessor. We hold the lock that every process of
-        that predecessor held; a `postgres` started by hand is left for the server to find.
+        In a container numbers repeat at each start, and nobody may bury the dead; PostgreSQL
+        would take any process of the same user with that number for its predecessor. We hold the
+        lock that every process of that predecessor held. A server that was started by hand holds
+        none: what is alive and called `postgres` is left for PostgreSQL to find.
         """
         lines = self._read_pid_file()
         if not lines or not lines[0].isdigit():
             return
+        deadline = time.monotonic() + LAST_BREATH_SECONDS
         try:
-            name = psutil.Process(int(lines[0])).name()
+            namesake = psutil.Process(int(lines[0]))
+            while namesake.name() == "postgres" and namesake.status() != psutil.STATUS_ZOMBIE:
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(PAUSE_SECONDS)
         except psutil.NoSuchProcess:
             return
-        if name != "postgres":
-            (self._data / "postmaster.pid").unlink()
+        (self._data / "postmaster.pid").unlink()
 
     def _read_pid_file(self) -> list[str]:
         try:

@@ -26,7 +26,9 @@ PREDECESSOR_SECONDS = 60.0
 LOG_BYTES = 5_000_000
 """A log larger than this is put aside at the next start; one such is kept."""
 
-_PAUSE_SECONDS = 0.005
+PAUSE_SECONDS = 0.005
+"""Time between two looks at whether something has come about."""
+
 _LAST_LINES = 20
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/local/bin:/usr/bin:/bin", "TZ": "UTC"}
@@ -118,7 +120,7 @@ class Server(ABC):
                     f"Another {self.name} still uses {self.place.folder}: end it first"
                     f" (its owner was process {self.data_lock.holder() or 'unknown'})"
                 )
-            time.sleep(_PAUSE_SECONDS)
+            time.sleep(PAUSE_SECONDS)
 
     def wait_until_ready(self) -> None:
         """Return when the server answers.
@@ -129,7 +131,7 @@ class Server(ABC):
         try:
             while not self._answers():
                 self._check_start(deadline)
-                time.sleep(_PAUSE_SECONDS)
+                time.sleep(PAUSE_SECONDS)
         except BaseException:
             self.stop()
             raise

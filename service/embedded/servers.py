@@ -25,7 +25,7 @@ class EmbeddedServers:
           passwords.json   drawn at the first start
           postgres/  postgresql.log  postgresql.lock
           valkey/    valkey.log      valkey.lock
-          run/             sockets; there while the servers run
+          sockets/         there while the servers run
     """
 
     def __init__(self, folder: Path, *, postgres: bool = True, redis: bool = True) -> None:
@@ -61,6 +61,8 @@ class EmbeddedServers:
             for server in servers:
                 server.wait_until_stopped()
         finally:
+            for server in servers:
+                server.data_lock.release()  # Held until now only when the start failed half-way.
             if self._sockets is not None:
                 self._sockets.remove()
             self._sockets = self._postgres = self._valkey = None
@@ -122,7 +124,7 @@ class EmbeddedServers:
     def _start_servers(self) -> None:
         account = choose_account(self.folder / "postgres")
         passwords = Passwords.load(self.folder / "passwords.json")
-        sockets = self._sockets = SocketFolder(self.folder / "run", account)
+        sockets = self._sockets = SocketFolder(self.folder / "sockets", account)
         place = Place(self.folder, sockets, account)
         if self._wants_redis:
             self._valkey = ValkeyServer(place, passwords.valkey)

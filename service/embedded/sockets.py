@@ -63,18 +63,22 @@ class SocketFolder:
         )
 
     def remove(self) -> None:
-        """Remove the folder, opened by this process or an earlier one, and all that is in it."""
+        """Remove the folder, opened by this process or an earlier one, and all that is in it.
+
+        Raises EmbeddedServerError when something is at *place* that no run of ours made.
+        """
         self._path = None
-        if self._place.is_symlink():
-            folder = self._place.readlink()
-            if folder.name.startswith(_TEMPORARY_PREFIX) and self._is_ours(folder):
-                shutil.rmtree(folder)
+        if self._place.is_symlink() and self._place.readlink().name.startswith(_TEMPORARY_PREFIX):
+            if self._is_ours(self._place.readlink()):
+                shutil.rmtree(self._place.readlink())
             self._place.unlink()
-        elif self._place.exists():
+        elif self._is_ours(self._place):
             shutil.rmtree(self._place)
+        elif os.path.lexists(self._place):
+            raise EmbeddedServerError(f"{self._place} is in the way of the servers' sockets")
 
     def _is_ours(self, folder: Path) -> bool:
-        """Tell whether nobody else can have put *folder* there since its name was written down."""
+        """Tell whether *folder* is one that nobody else can have put there or entered."""
         try:
             found = folder.lstat()
         except FileNotFoundError:

@@ -16,7 +16,7 @@ SETTINGS = """\
 port 0
 unixsocket {socket}
 unixsocketperm 700
-user default reset on #{password_sha256} ~* &* +@all -acl -config -debug -keys -shutdown
+user default reset on #{password_sha256} ~* &* +@all -acl -config -keys -shutdown
 appendonly yes
 appendfsync everysec
 aof-load-truncated yes
