@@ -115,6 +115,9 @@ class Settings(BaseSettings):
     log_limit_mb: int = Field(default=100, ge=1)
     """Megabytes of output kept of one attempt; what comes after is counted and left out."""
 
+    artifacts_limit_mb: int = Field(default=1024, ge=1)
+    """Megabytes of files kept of one attempt; a file that would exceed it is left out."""
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Least severe message that is logged: `debug`, `info`, `warning` or `error`."""
 

@@ -9,6 +9,10 @@ import structlog
 from service.config import Settings
 
 
+_CHATTY = ("alembic", "httpcore2", "httpx2", "uvicorn.error")
+"""Libraries that tell of every step; what goes wrong they say as a warning."""
+
+
 def configure_logging(settings: Settings) -> None:
     """Send everything that is logged, by us or by a library, to stderr in one form."""
     as_json = settings.log_format == "json" or (
@@ -41,3 +45,5 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

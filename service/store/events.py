@@ -8,7 +8,7 @@ there are no holes. A batch of log lines is one row; each line keeps a number of
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -23,13 +23,23 @@ from service.store.tables import job_events, jobs
 Stream: TypeAlias = Literal["stdout", "stderr"]
 
 
-@dataclass(frozen=True, slots=True)
-class NewLine:
+class NewLine(Protocol):
     """A line a tool printed, without its end, at the moment it was read."""
 
-    stream: Stream
-    text: str
-    at: datetime
+    @property
+    def stream(self) -> Stream:
+        """Where it was printed."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """Without NUL, which PostgreSQL's text cannot hold."""
+        ...
+
+    @property
+    def at(self) -> datetime:
+        """When it was read."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,8 +64,10 @@ _CLAIM = move(
         "duration_seconds": None,
     },
 )
-_COMPLETE = move(Move.COMPLETE, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
-_FAIL = move(Move.FAIL, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
+# Of a cancel and an end, the one that commits first wins: an end finds no row once a cancel was
+# promised, and its owner reads the row again and stops the job.
+_COMPLETE = move(Move.COMPLETE, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
+_FAIL = move(Move.FAIL, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
 _STOP = move(Move.STOP, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
 _RETRY = move(
     Move.RETRY,
@@ -190,7 +192,10 @@ async def claim(connection: AsyncConnection, job_id: UUID, holder: Holder) -> Jo
 
 
 async def complete(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
-    """End *job* in success, with its result and its artifacts."""
+    """End *job* in success, with its result and its artifacts.
+
+    `None` also when somebody has cancelled it meanwhile; so for every end but `stop`.
+    """
     return await _end(connection, _COMPLETE, job, ending)
 
 

@@ -1,11 +1,11 @@
 """Bring the database's schema to this version of the code."""
 
+from functools import cache
 from pathlib import Path
 
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,6 +13,10 @@ from service.store.database import Database
 
 # Any number, as long as nobody else locks it: two processes that start at once migrate in turn.
 _LOCK = 0x64617461_3230
+
+# alembic's own table, read without alembic: this is asked often.
+_HAS_VERSIONS = sa.select(sa.func.to_regclass("alembic_version"))
+_VERSION = sa.select(sa.column("version_num", sa.Text)).select_from(sa.table("alembic_version"))
 
 
 def _config(connection: sa.Connection | None = None) -> Config:
@@ -22,6 +26,7 @@ def _config(connection: sa.Connection | None = None) -> Config:
     return config
 
 
+@cache
 def newest_revision() -> str:
     """Return the revision this code needs."""
     return str(ScriptDirectory.from_config(_config()).get_current_head())
@@ -29,9 +34,9 @@ def newest_revision() -> str:
 
 async def current_revision(connection: AsyncConnection) -> str | None:
     """Return the revision the database is at; `None` when it is empty."""
-    return await connection.run_sync(
-        lambda inner: MigrationContext.configure(inner).get_current_revision()
-    )
+    if (await connection.execute(_HAS_VERSIONS)).scalar_one() is None:
+        return None
+    return (await connection.execute(_VERSION)).scalar_one_or_none()
 
 
 async def upgrade(database: Database) -> tuple[str | None, str]:

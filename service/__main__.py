@@ -1,0 +1,5 @@
+"""`python -m service` is `data20`."""
+
+from service.cli import main
+
+main()

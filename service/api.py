@@ -1,0 +1,75 @@
+"""The HTTP process: what answers where. A table of contents."""
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.routing import Route
+
+from service.config import Settings, load_settings
+from service.errors import Data20Error, SettingsError
+from service.execution.artifacts import ArtifactStore
+from service.queue.broker import Broker
+from service.store.database import Database
+from service.tools.catalog import Catalog
+from service.web import artifacts, jobs, problems, run, system, tools
+from service.web.state import State
+
+MOST_BODY_BYTES = 1_000_000
+
+ROUTES = [
+    Route("/", system.index),
+    Route("/health", system.health),
+    Route("/ready", system.ready),
+    Route("/api/run", run.create_job, methods=["POST"]),
+    Route("/api/tools", tools.list_tools),
+    Route("/api/tools/{name}", tools.show_tool),
+    Route("/api/jobs", jobs.list_jobs),
+    Route("/api/jobs/{job_id:uuid}", jobs.JobEndpoint),
+    Route("/api/jobs/{job_id:uuid}/logs", jobs.show_logs),
+    Route("/api/jobs/{job_id:uuid}/artifacts", artifacts.list_artifacts),
+    Route("/api/jobs/{job_id:uuid}/artifacts/{name:path}", artifacts.download_artifact),
+]
+
+EXCEPTION_HANDLERS = {
+    Data20Error: problems.refuse,
+    HTTPException: problems.refuse_http,
+    Exception: problems.fail,
+}
+
+
+def create_app(settings: Settings | None = None) -> Starlette:
+    """Return the application; its stores are opened when it starts to serve.
+
+    Raises SettingsError when it is not told where they are.
+    """
+    known = settings or load_settings()
+    if known.database_url is None or known.redis_url is None:
+        raise SettingsError(
+            "DATABASE_URL and REDIS_URL: both are needed here; `data20 up` starts servers itself"
+        )
+    database_url, redis_url = known.database_url, known.redis_url
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncGenerator[State]:
+        database = Database(database_url.get_secret_value(), name="data20-api")
+        broker = Broker(redis_url.get_secret_value(), name="data20-api")
+        try:
+            yield State(
+                settings=known,
+                database=database,
+                broker=broker,
+                catalog=Catalog(known.tools_dir),
+                artifacts=ArtifactStore(known.artifacts),
+            )
+        finally:
+            await broker.close()
+            await database.close()
+
+    return Starlette(
+        routes=ROUTES,
+        exception_handlers=EXCEPTION_HANDLERS,
+        lifespan=lifespan,
+        max_body_size=MOST_BODY_BYTES,
+    )

@@ -1,0 +1,144 @@
+"""`data20 api`, `data20 worker`, `data20 db upgrade`: one process each, on configured servers."""
+
+import asyncio
+import socket
+import sys
+
+import uvicorn
+
+from service import worker as worker_process
+from service.api import create_app
+from service.cli import banner
+from service.config import Settings
+from service.errors import SettingsError
+from service.execution.isolation import detect_isolation
+from service.jobs.context import Context
+from service.log import configure_logging
+from service.queue.broker import Broker
+from service.store.database import Database
+from service.store.migrate import upgrade
+from service.tools.catalog import Catalog
+
+_GRACEFUL_SECONDS = 10
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket; raise SettingsError when the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise SettingsError(
+            f"DATA20_HOST and DATA20_PORT: cannot listen on {host}:{port}: {error.strerror}"
+        ) from None
+    return listener
+
+
+def address(listener: socket.socket) -> str:
+    """Return the URL a listening socket answers at."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) -> None:
+    """Serve HTTP until SIGTERM or SIGINT; *listener_fd* is a socket that listens already."""
+    configure_logging(settings)
+    app = create_app(settings)
+    if listener_fd is None:
+        listener = listen(settings.host, settings.port)
+    else:
+        listener = socket.socket(fileno=listener_fd)
+    if is_alone:
+        asyncio.run(_print_api(settings, address(listener)))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACEFUL_SECONDS,
+            lifespan="on",
+        )
+    )
+    server.run(sockets=[listener])
+    if not server.started:
+        sys.exit(1)
+
+
+def serve_worker(settings: Settings, *, is_alone: bool) -> None:
+    """Run a worker until it is drained."""
+    configure_logging(settings)
+    isolation = detect_isolation()
+    if is_alone:
+        asyncio.run(_print_worker(worker_process.make_context(settings, isolation)))
+    worker_process.Worker(settings=settings, isolation=isolation).run()
+
+
+def upgrade_schema(settings: Settings) -> str:
+    """Run the missing migrations; return a sentence that says what was done."""
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL: says which database to upgrade")
+    before, after = asyncio.run(_upgrade(settings.database_url.get_secret_value()))
+    if before == after:
+        return f"The schema is at {after}; nothing to do"
+    return f"The schema went from {before or 'nothing'} to {after}"
+
+
+async def _upgrade(url: str) -> tuple[str | None, str]:
+    database = Database(url, name="data20-upgrade", pool_size=1)
+    try:
+        return await upgrade(database)
+    finally:
+        await database.close()
+
+
+async def _print_api(settings: Settings, url: str) -> None:
+    assert settings.database_url is not None  # noqa: S101  # create_app has refused otherwise.
+    assert settings.redis_url is not None  # noqa: S101  # Likewise.
+    database_url = settings.database_url.get_secret_value()
+    redis_url = settings.redis_url.get_secret_value()
+    database, broker = Database(database_url, pool_size=1), Broker(redis_url)
+    try:
+        lines = [
+            await banner.database_line(database, banner.place(database_url)),
+            await banner.broker_line(broker, banner.place(redis_url)),
+            *banner.tools_lines(Catalog(settings.tools_dir), settings.tools_dir),
+            banner.line("->", "open", url),
+        ]
+    finally:
+        await broker.close()
+        await database.close()
+    _print("data20 api", lines)
+
+
+async def _print_worker(context: Context) -> None:
+    settings = context.settings
+    assert settings.database_url is not None  # noqa: S101  # make_context has refused otherwise.
+    assert settings.redis_url is not None  # noqa: S101  # Likewise.
+    database_place = banner.place(settings.database_url.get_secret_value())
+    broker_place = banner.place(settings.redis_url.get_secret_value())
+    try:
+        lines = [
+            await banner.database_line(context.database, database_place),
+            await banner.broker_line(context.broker, broker_place),
+            *banner.tools_lines(context.catalog, settings.tools_dir),
+            banner.line("ok", "isolation", str(context.isolation)),
+            banner.line(
+                "ok",
+                "worker",
+                f"{settings.worker}, {settings.concurrency} at a time, "
+                f"queues {', '.join(settings.queues)}",
+            ),
+        ]
+    finally:
+        await context.broker.close()
+        await context.database.close()
+    _print("data20 worker", lines)
+
+
+def _print(title: str, lines: list[str]) -> None:
+    print(title, *lines, sep="\n", flush=True)  # noqa: T201  # It is the command line.

@@ -1,0 +1,211 @@
+"""`data20 up`: servers unless configured, the schema, the API and a worker, as one command.
+
+    data20 up ──┬── PostgreSQL, Valkey     unless DATABASE_URL and REDIS_URL are given
+                ├── data20 api             on a socket that this process opened
+                └── data20 worker
+
+However this process ends, nothing of that stays behind: asked to stop, it drains the worker, then
+stops the API, then the servers; killed, the kernel ends each of its children.
+"""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx
+
+from service import __version__
+from service.cli import banner
+from service.cli.processes import Child
+from service.cli.serve import address, listen
+from service.config import Settings
+from service.embedded.servers import EmbeddedServers
+from service.errors import Data20Error
+from service.execution.isolation import detect_isolation
+from service.log import configure_logging
+from service.queue.broker import Broker
+from service.store.database import Database
+from service.store.migrate import upgrade
+from service.tools.catalog import Catalog
+
+_READY_SECONDS = 30.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the two servers are, and whose they are."""
+
+    database_url: str
+    database_origin: str
+    redis_url: str
+    redis_origin: str
+
+
+def up(settings: Settings) -> None:
+    """Run everything until SIGINT or SIGTERM."""
+    configure_logging(settings)
+    with servers(settings) as addresses, listen(settings.host, settings.port) as listener:
+        asyncio.run(_serve(settings, addresses, listener))
+
+
+async def _serve(settings: Settings, addresses: Addresses, listener: socket.socket) -> None:
+    async with stack(settings, addresses, listener, _print) as running:
+        await running.until_stopped()
+
+
+@contextmanager
+def servers(settings: Settings) -> Generator[Addresses]:
+    """Start the servers that are not configured, and stop them at the end.
+
+    Raises AlreadyOwnedError and EmbeddedServerError.
+    """
+    needs_postgres, needs_redis = settings.database_url is None, settings.redis_url is None
+    database_url = settings.database_url.get_secret_value() if settings.database_url else ""
+    redis_url = settings.redis_url.get_secret_value() if settings.redis_url else ""
+    if not needs_postgres and not needs_redis:
+        yield _addresses(database_url, redis_url)
+        return
+    with EmbeddedServers(settings.var_dir, postgres=needs_postgres, redis=needs_redis) as embedded:
+        where = f"embedded, data in {settings.var_dir}"
+        yield Addresses(
+            database_url=embedded.database_url if needs_postgres else database_url,
+            database_origin=where if needs_postgres else banner.place(database_url),
+            redis_url=embedded.redis_url if needs_redis else redis_url,
+            redis_origin=where if needs_redis else banner.place(redis_url),
+        )
+
+
+def _addresses(database_url: str, redis_url: str) -> Addresses:
+    return Addresses(database_url, banner.place(database_url), redis_url, banner.place(redis_url))
+
+
+class Stack:
+    """The API and the worker as processes, watched over."""
+
+    def __init__(self, url: str, api: Child, worker: Child) -> None:
+        self.url = url
+        self._api = api
+        self._worker = worker
+        self._stopping = asyncio.Event()
+
+    async def until_stopped(self) -> None:
+        """Return when a signal came. Raises Data20Error when a process does not stay up."""
+        await self._unless_dead(self._stopping.wait())
+
+    async def until_ready(self) -> None:
+        """Return when jobs are accepted and a worker is there. Raises Data20Error."""
+        await self._unless_dead(self._poll())
+
+    def heed_signals(self, say: Say) -> None:
+        """Stop at the first SIGINT or SIGTERM; at a second one, hurry."""
+
+        def heed() -> None:
+            if self._stopping.is_set():
+                self._worker.ask_to_stop()
+                return
+            say("stopping: running jobs may finish, Ctrl-C again hands them back now")
+            self._stopping.set()
+
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, heed)
+
+    async def stop(self) -> None:
+        """Drain the worker, then stop the API."""
+        for child in (self._worker, self._api):
+            child.ask_to_stop()
+            await child.ended()
+
+    async def _poll(self) -> None:
+        async with asyncio.timeout(_READY_SECONDS), httpx.AsyncClient() as client:
+            while not await _is_ready(client, self.url):  # noqa: ASYNC110  # Another process.
+                await asyncio.sleep(0.05)
+
+    async def _unless_dead(self, step: Coroutine[Any, Any, Any]) -> None:
+        tasks = [
+            asyncio.ensure_future(step),
+            asyncio.ensure_future(self._api.keep_alive()),
+            asyncio.ensure_future(self._worker.keep_alive()),
+        ]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                if task.done():
+                    task.result()
+        except TimeoutError:
+            raise Data20Error(f"Nothing answers at {self.url}") from None
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _is_ready(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        answer = await client.get(f"{url}/ready", timeout=2)
+    except httpx.HTTPError:
+        return False
+    return answer.is_success and answer.json()["workers"] > 0
+
+
+@asynccontextmanager
+async def stack(
+    settings: Settings, addresses: Addresses, listener: socket.socket, say: Say
+) -> AsyncGenerator[Stack]:
+    """Bring the schema up to date, start API and worker, and say what there is; stop at the end."""
+    url = address(listener)
+    for each in await _prepare(settings, addresses):
+        say(each)
+    env = {
+        **os.environ,
+        "DATABASE_URL": addresses.database_url,
+        "REDIS_URL": addresses.redis_url,
+    }
+    listener.set_inheritable(True)  # Has no keywords.
+    descriptor = listener.fileno()
+    api = Child(["api", "--listener", str(descriptor)], env, pass_fds=[descriptor])
+    worker = Child(["worker"], env)
+    running = Stack(url, api, worker)
+    running.heed_signals(say)
+    try:
+        await asyncio.gather(api.start(), worker.start())
+        await running.until_ready()
+        say(
+            banner.line("ok", "worker", f"{settings.worker}, {settings.concurrency} jobs at a time")
+        )
+        say(banner.line("->", "open", url))
+        yield running
+    finally:
+        await running.stop()
+
+
+async def _prepare(settings: Settings, addresses: Addresses) -> list[str]:
+    database = Database(addresses.database_url, name="data20-up", pool_size=1)
+    broker = Broker(addresses.redis_url, name="data20-up")
+    try:
+        before, after = await upgrade(database)
+        schema = (
+            f"at {after}" if before == after else f"brought from {before or 'nothing'} to {after}"
+        )
+        return [
+            f"data20 {__version__}",
+            await banner.database_line(database, addresses.database_origin),
+            banner.line("ok", "schema", schema),
+            await banner.broker_line(broker, addresses.redis_origin),
+            *banner.tools_lines(Catalog(settings.tools_dir), settings.tools_dir),
+            banner.line("ok", "isolation", str(await asyncio.to_thread(detect_isolation))),
+        ]
+    finally:
+        await broker.close()
+        await database.close()
+
+
+def _print(text: str) -> None:
+    print(text, flush=True)  # noqa: T201  # It is the command line.

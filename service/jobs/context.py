@@ -1,0 +1,47 @@
+"""What every job function is given: the worker it runs in, and the ways to the stores."""
+
+from dataclasses import dataclass, field
+from uuid import UUID
+
+from service.config import Settings
+from service.execution.artifacts import ArtifactStore
+from service.execution.isolation import Isolation
+from service.execution.stop import Stop, StopKind
+from service.queue.broker import Broker
+from service.store.database import Database
+from service.store.records import Holder
+from service.store.workers import Identity
+from service.tools.catalog import Catalog
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A job this worker holds, by the fence of its claim, and the way to end it."""
+
+    fence: int
+    stop: Stop
+
+
+@dataclass(slots=True)
+class Context:
+    """One worker's world. Everything in it lives as long as the worker does."""
+
+    settings: Settings
+    database: Database
+    broker: Broker
+    catalog: Catalog
+    artifacts: ArtifactStore
+    isolation: Isolation
+    identity: Identity
+    running: dict[UUID, Running] = field(default_factory=dict[UUID, Running])
+    is_draining: bool = False
+
+    @property
+    def holder(self) -> Holder:
+        """This worker as a job's row names it."""
+        return Holder(self.identity.id, self.identity.name)
+
+    def stop_all(self, kind: StopKind) -> None:
+        """Ask every tool that runs here to end."""
+        for each in self.running.values():
+            each.stop.request(kind)

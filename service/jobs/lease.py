@@ -1,0 +1,113 @@
+"""The worker's lease: signed on once, renewed by heartbeats, given up at the end."""
+
+import os
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import psutil
+import structlog
+
+from service.config import Settings
+from service.errors import WorkerNameTakenError
+from service.execution.isolation import Isolation
+from service.execution.stop import StopKind
+from service.jobs.context import Context, Running
+from service.store import workers
+from service.store.workers import Identity, Worker
+
+log = structlog.stdlib.get_logger(__name__)
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def identify(settings: Settings, isolation: Isolation) -> Identity:
+    """Say who this process is as a worker, with a new id."""
+    return Identity(
+        id=uuid4(),
+        name=settings.worker,
+        host=socket.gethostname(),
+        boot_id=_boot_id(),
+        pid=os.getpid(),
+        process_started_at=psutil.Process().create_time(),
+        queues=settings.queues,
+        concurrency=settings.concurrency,
+        isolation=isolation,
+    )
+
+
+def is_provably_gone(worker: Worker) -> bool:
+    """True only when *worker* ran on this very host and its process is no longer there.
+
+    Of another host, or another container, nothing can be proved; its lease must run out.
+    """
+    if worker.host != socket.gethostname():
+        return False
+    if worker.boot_id != _boot_id():
+        return True  # The host was started anew since.
+    try:
+        found = psutil.Process(worker.pid)
+        # Another process may have the number by now.
+        return (
+            found.status() == psutil.STATUS_ZOMBIE
+            or abs(found.create_time() - worker.process_started_at) > 1
+        )
+    except psutil.NoSuchProcess:
+        return True
+
+
+async def sign_on(context: Context) -> None:
+    """Take the lease; at once when a predecessor of the name is provably gone.
+
+    Raises WorkerNameTakenError when a live worker has the name.
+    """
+    who = context.identity
+    async with context.database.connect() as connection:
+        before = await workers.find(connection, who.name)
+        gone = before.id if before is not None and is_provably_gone(before) else None
+        if not await workers.register(
+            connection, who, lease_seconds=context.settings.lease_seconds, instead_of=gone
+        ):
+            holder = f" (process {before.pid} on {before.host})" if before else ""
+            raise WorkerNameTakenError(
+                f"A live worker is called {who.name}{holder}; choose another name with --name"
+            )
+    if before is not None:
+        log.info("took over", worker=who.name, predecessor=str(before.id))
+
+
+async def heartbeat(context: Context) -> None:
+    """Renew the lease, and act on what the store says of the jobs held here."""
+    # Before reading: a job claimed while we read is not in the answer, and yet ours.
+    known = dict(context.running)
+    held = await _renew(context)
+    if held is None:
+        # This process was stopped for long, say, and its row taken over or cleaned up.
+        log.warning("lease lost", worker=context.identity.name)
+        await sign_on(context)
+        held = await _renew(context)
+    if held is not None:
+        _compare(known, held)
+
+
+async def _renew(context: Context) -> list[workers.Held] | None:
+    async with context.database.connect() as connection:
+        return await workers.renew(
+            connection, context.identity.id, lease_seconds=context.settings.lease_seconds
+        )
+
+
+def _compare(known: Mapping[UUID, Running], held: Sequence[workers.Held]) -> None:
+    by_id = {each.job_id: each for each in held}
+    for job_id, running in known.items():
+        row = by_id.get(job_id)
+        if row is None or row.fence != running.fence:
+            # Taken away, or just finished; then there is nothing left to stop.
+            running.stop.request(StopKind.TERMINATE)
+        elif row.is_cancelled:
+            running.stop.request(StopKind.TERMINATE if row.terminates else StopKind.CANCEL)
+
+
+def _boot_id() -> str:
+    return _BOOT_ID.read_text().strip()

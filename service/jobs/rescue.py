@@ -1,0 +1,28 @@
+"""Take jobs from workers that lost their lease."""
+
+import structlog
+
+from service.jobs.context import Context
+from service.queue.enqueue import redeliver
+from service.queue.updates import announce
+from service.store import jobs
+from service.store.states import Status
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def rescue(context: Context) -> int:
+    """Take every lost job from its worker and deliver it again; return how many there were."""
+    async with context.database.connect() as connection:
+        taken = await jobs.rescue_lost(
+            connection,
+            lease_seconds=context.settings.lease_seconds,
+            max_losses=context.settings.max_losses,
+        )
+    for job in taken:
+        log.warning("rescued", job_id=str(job.id), now=job.status, losses=job.losses)
+        await announce(context.broker, job)
+    waiting = [job for job in taken if job.status is Status.QUEUED]
+    if waiting:
+        await redeliver(context.database, context.broker, waiting)
+    return len(taken)

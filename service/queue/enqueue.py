@@ -1,0 +1,55 @@
+"""From a request to a delivery: the row first, committed, and only then the message."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from service.errors import BrokerUnavailableError
+from service.queue.broker import Broker
+from service.queue.delivery import Delivery
+from service.store import jobs
+from service.store.database import Database
+from service.store.records import Job, NewJob
+from service.store.states import Status
+
+log = structlog.stdlib.get_logger(__name__)
+
+
+async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
+    """Accept a job and hand it to arq.
+
+    Returns it `queued`; still `pending` when Redis does not answer, and then the dispatcher
+    delivers it later. Raises StoreUnavailableError when nothing was accepted.
+    """
+    async with database.connect() as connection:
+        job = await jobs.create(connection, new)
+    return await enqueue(database, broker, job)
+
+
+async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
+    """Deliver a committed job, and say so in its row.
+
+    Returns it `queued`, or as it was when Redis does not answer.
+    """
+    try:
+        await broker.deliver([Delivery.of(job)])
+    except BrokerUnavailableError as error:
+        log.warning("delivery put off", job_id=str(job.id), reason=str(error))
+        return job
+    async with database.connect() as connection:
+        # No row: a worker was faster than this statement, and the job further than queued.
+        marked = await jobs.mark_enqueued(connection, job.id)
+    return marked or replace(job, status=Status.QUEUED)
+
+
+async def redeliver(database: Database, broker: Broker, overdue: Sequence[Job]) -> list[Job]:
+    """Deliver those of *overdue* that wait in no queue, and return them."""
+    lost = {each.id for each in await broker.missing([Delivery.of(job) for job in overdue])}
+    late = [job for job in overdue if Delivery.of(job).id in lost]
+    if late:
+        await broker.deliver([Delivery.of(job) for job in late])
+        async with database.connect() as connection:
+            for job in late:
+                await jobs.mark_enqueued(connection, job.id)
+    return late

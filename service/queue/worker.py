@@ -1,0 +1,186 @@
+"""arq's worker, with the way it waits, takes and stops replaced by ours.
+
+What stays arq's: its constructor and settings, its functions and their context, its format of a
+delivery, its place in the event loop. What is ours: one blocking call over all queues instead of
+polling one, deliveries that are popped when they are taken, no marks left in Redis, connections
+that may fail, and a drain instead of a cancellation.
+"""
+
+import asyncio
+import signal
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import structlog
+from arq.typing import StartupShutdown
+from arq.worker import Function
+from arq.worker import Worker as StockWorker
+
+from service.config import QUEUES
+from service.errors import BrokerUnavailableError, Data20Error
+from service.queue.broker import BLOCK_SECONDS, Broker, WaitingConnection
+from service.queue.delivery import read_call
+
+log = structlog.stdlib.get_logger(__name__)
+
+MOST_AT_ONCE = 100
+"""Deliveries taken by one call; a larger pop holds the server for milliseconds."""
+
+
+class DeliveryWorker(StockWorker):
+    """Takes deliveries from several queues in strict order and runs their functions.
+
+    `ctx["broker"]` is where it waits. At the first SIGTERM or SIGINT it takes no more and calls
+    *on_drain*; what still runs after *drain_seconds*, or at a second signal, *on_overdue* has to
+    end. *on_shutdown* comes last, whatever happened before.
+    """
+
+    def __init__(  # noqa: PLR0913  # Fewer than arq's own, all by name.
+        self,
+        functions: Sequence[Function | Any] = (),
+        *,
+        queues: Sequence[str] = QUEUES,
+        max_jobs: int = 10,
+        on_startup: StartupShutdown | None = None,
+        on_shutdown: StartupShutdown | None = None,
+        drain_seconds: float = 0,
+        on_drain: StartupShutdown | None = None,
+        on_overdue: StartupShutdown | None = None,
+        handle_signals: bool = True,
+        ctx: dict[Any, Any] | None = None,
+        **_: Any,  # noqa: ANN401  # What `arq` passes on from its command line, like `burst`.
+    ) -> None:
+        self._serves = tuple(queues)
+        self._drain_seconds = drain_seconds
+        self._on_drain = on_drain
+        self._on_overdue = on_overdue
+        self._stopping = asyncio.Event()
+        self._hurrying = asyncio.Event()
+        self._slot_freed = asyncio.Event()
+        super().__init__(
+            functions,
+            queue_name=self._serves[0],
+            max_jobs=max_jobs,
+            on_startup=on_startup,
+            on_shutdown=on_shutdown,
+            handle_signals=handle_signals,
+            ctx=ctx,
+        )
+
+    async def main(self) -> None:
+        """Start, serve until told to stop, drain, shut down."""
+        try:
+            if await self._unless_stopped(self._call(self.on_startup)):
+                await self._serve(self.ctx["broker"])
+                await self._drain()
+        finally:
+            await asyncio.shield(self._call(self.on_shutdown))
+
+    def handle_sig(self, signum: signal.Signals) -> None:
+        """Take no more deliveries; the second time, wait for nothing. For SIGTERM and SIGINT."""
+        log.info("stopping", signal=signal.Signals(signum).name, running=len(self.tasks))
+        if self._stopping.is_set():
+            self._hurrying.set()
+        self._stopping.set()
+
+    async def close(self) -> None:
+        """Nothing is left to close: `main` has, on every way out."""
+
+    async def _serve(self, broker: Broker) -> None:
+        connection = broker.waiting_connection(answer_within=BLOCK_SECONDS * 2)
+        try:
+            # What a stopped call may just have popped is delivered again by the dispatcher.
+            while await self._unless_stopped(self._take_once(connection)):
+                pass
+        finally:
+            await connection.close()
+
+    async def _unless_stopped(self, step: Coroutine[Any, Any, None]) -> bool:
+        """Do one step; give it up, and return False, when a signal comes first."""
+        doing = asyncio.ensure_future(step)
+        stopping = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await asyncio.wait({doing, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            if doing.done():
+                await doing
+                return not self._stopping.is_set()
+            return False
+        finally:
+            for each in (doing, stopping):
+                each.cancel()
+            await asyncio.gather(doing, stopping, return_exceptions=True)
+
+    async def _take_once(self, connection: WaitingConnection) -> None:
+        """Wait for a free slot, then for deliveries, and start them."""
+        free = self.max_jobs - len(self.tasks)
+        if free <= 0:
+            # Only then listen: one that listens while full takes what others could run.
+            self._slot_freed.clear()
+            await self._slot_freed.wait()
+            return
+        try:
+            popped = await connection.pop(self._serves, min(free, MOST_AT_ONCE))
+            if popped is None:
+                return
+            queue, entries = popped
+            payloads = await connection.take_payloads([each for each, _ in entries])
+        except BrokerUnavailableError as error:
+            log.warning("broker lost", reason=str(error))
+            await connection.pause_after_failure()
+            return
+        for (delivery_id, place), payload in zip(entries, payloads, strict=True):
+            self._start(queue, delivery_id, place, payload)
+
+    def _start(self, queue: str, delivery_id: str, place: float, payload: bytes | None) -> None:
+        if payload is None:
+            log.warning("delivery without content", delivery=delivery_id, queue=queue)
+            return
+        task = self.loop.create_task(
+            self._run(queue, delivery_id, place, payload), name=f"delivery {delivery_id}"
+        )
+        self.tasks[delivery_id] = task
+        task.add_done_callback(lambda _: self._free(delivery_id))
+
+    def _free(self, delivery_id: str) -> None:
+        self.tasks.pop(delivery_id, None)
+        self._slot_freed.set()
+
+    async def _run(self, queue: str, delivery_id: str, place: float, payload: bytes) -> None:
+        """Run one function. Whatever it does, only its own delivery suffers."""
+        try:
+            call = read_call(payload)
+        except ValueError as error:
+            log.error("delivery refused", delivery=delivery_id, queue=queue, reason=str(error))  # noqa: TRY400  # It is the sender's fault; our stack says nothing.
+            return
+        function = self.functions.get(call.function)
+        if function is None:
+            log.error("function unknown", delivery=delivery_id, function=call.function)
+            return
+        context = {**self.ctx, "job_id": delivery_id, "queue": queue, "score": place}
+        try:
+            await function.coroutine(context, *call.args, **call.kwargs)
+            self.jobs_complete += 1
+        except Data20Error as error:
+            self.jobs_failed += 1
+            log.error("delivery failed", delivery=delivery_id, reason=str(error))  # noqa: TRY400  # An error of the tree says all in its message.
+        except Exception:
+            self.jobs_failed += 1
+            log.exception("delivery failed", delivery=delivery_id)
+
+    async def _drain(self) -> None:
+        await self._call(self._on_drain)
+        hurrying = asyncio.ensure_future(self._hurrying.wait())
+        finishing = asyncio.gather(*self.tasks.values())
+        await asyncio.wait(
+            {finishing, hurrying},
+            timeout=self._drain_seconds,
+            return_when=asyncio.FIRST_COMPLETED,
+        )
+        hurrying.cancel()
+        if not finishing.done():
+            await self._call(self._on_overdue)
+        await finishing
+
+    async def _call(self, hook: StartupShutdown | None) -> None:
+        if hook is not None:
+            await hook(self.ctx)

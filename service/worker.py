@@ -1,0 +1,89 @@
+"""The arq worker process: the functions it runs, and where its settings go.
+
+`data20 worker` and `arq service.worker.WorkerSettings` start the same worker.
+"""
+
+from typing import Any
+
+import arq.worker
+from arq.worker import Function, func
+
+from service.config import Settings, load_settings
+from service.errors import SettingsError
+from service.execution.artifacts import ArtifactStore
+from service.execution.isolation import Isolation, detect_isolation
+from service.jobs.context import Context
+from service.jobs.lease import identify
+from service.jobs.lifecycle import Lifecycle
+from service.jobs.run_tool import run_tool
+from service.queue.broker import Broker
+from service.queue.worker import DeliveryWorker
+from service.store.database import Database
+from service.tools.catalog import Catalog
+
+FUNCTIONS: list[Function] = [func(run_tool, name="run_tool")]
+
+_SPARE_CONNECTIONS = 4
+"""For heartbeat, rescue, dispatch and a claim, beside one for each running job."""
+
+
+class Worker(DeliveryWorker):
+    """Our worker as arq's command starts one: whatever is not given comes from the settings."""
+
+    def __init__(
+        self,
+        functions: list[Function] = FUNCTIONS,
+        *,
+        settings: Settings | None = None,
+        isolation: Isolation | None = None,
+        **given: Any,  # noqa: ANN401  # arq's own parameters.
+    ) -> None:
+        known = settings or load_settings()
+        context = make_context(known, isolation or detect_isolation())
+        lifecycle = Lifecycle(context)
+        super().__init__(
+            functions,
+            queues=known.queues,
+            max_jobs=known.concurrency,
+            drain_seconds=known.drain_seconds,
+            on_startup=lifecycle.start,
+            on_drain=lifecycle.drain,
+            on_overdue=lifecycle.release,
+            on_shutdown=lifecycle.end,
+            ctx={"context": context, "broker": context.broker},
+            **given,
+        )
+
+
+class WorkerSettings:
+    """For `arq service.worker.WorkerSettings`; everything else is in the environment."""
+
+    functions = FUNCTIONS
+
+
+def make_context(settings: Settings, isolation: Isolation) -> Context:
+    """Open the ways to the stores; none is used yet.
+
+    Raises SettingsError when it is not told where they are.
+    """
+    if settings.database_url is None or settings.redis_url is None:
+        raise SettingsError(
+            "DATABASE_URL and REDIS_URL: both are needed here; `data20 up` starts servers itself"
+        )
+    return Context(
+        settings=settings,
+        database=Database(
+            settings.database_url.get_secret_value(),
+            name=settings.worker,
+            pool_size=settings.concurrency + _SPARE_CONNECTIONS,
+        ),
+        broker=Broker(settings.redis_url.get_secret_value(), name=settings.worker),
+        catalog=Catalog(settings.tools_dir),
+        artifacts=ArtifactStore(settings.artifacts),
+        isolation=isolation,
+        identity=identify(settings, isolation),
+    )
+
+
+# The `arq` command can only build the class of this name in this module, and this one is ours.
+arq.worker.Worker = Worker
