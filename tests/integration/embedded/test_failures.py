@@ -1,10 +1,17 @@
 import os
+import shutil
+import subprocess
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from service.embedded import server
+from service.embedded.account import choose_account
+from service.embedded.locks import FileLock
 from service.embedded.servers import EmbeddedServers
+from service.embedded.wheels import package_folder
 from service.errors import EmbeddedServerError
 from tests.integration.embedded.owners import programs_in
 from tests.servers import postgres_client, redis_client
@@ -80,11 +87,27 @@ async def test_a_torn_last_write_of_valkey_is_dropped(stopped: Path) -> None:
             assert await client.exists("torn") == 0
 
 
-async def test_a_pid_file_whose_number_somebody_else_has_now_is_forgotten(stopped: Path) -> None:
-    """In a container process numbers repeat; a crash leaves one that may be anybody's next time."""
+@pytest.fixture(params=["alive", "dead"])
+def namesake(request: pytest.FixtureRequest, stopped: Path) -> Iterator[int]:
+    """Give the number of a process of the servers' user: not a postgres, or one that is dead."""
+    account = choose_account(stopped / "postgres")
+    user = account.uid if os.geteuid() == 0 else None
+    if request.param == "alive":
+        process = subprocess.Popen(("cat",), stdin=subprocess.PIPE, user=user)
+    else:
+        program = shutil.copy(shutil.which("true") or "", stopped / "postgres" / "postgres")
+        stopped.joinpath("postgres").chmod(0o711)
+        process = subprocess.Popen((program,), stdin=subprocess.PIPE, user=user)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # Dead, and not yet buried.
+    yield process.pid
+    process.communicate()
+
+
+async def test_a_pid_file_whose_number_is_taken_is_forgotten(stopped: Path, namesake: int) -> None:
+    """In a container numbers repeat at each start, and often nobody buries the dead."""
     data = stopped / "postgres" / "data"
-    (data / "postmaster.pid").write_text(f"{os.getpid()}\n{data}\n0\n5432\n\n\n\nready\n")
-    with EmbeddedServers(stopped) as servers:
+    (data / "postmaster.pid").write_text(f"{namesake}\n{data}\n0\n5432\n\n\n\nready\n")
+    with EmbeddedServers(stopped, redis=False) as servers:
         async with postgres_client(servers.database_url) as connection:
             assert await connection.fetchval("SELECT 1") == 1
 
@@ -119,3 +142,25 @@ def test_a_start_that_failed_keeps_hold_of_nothing(stopped: Path) -> None:
     (stopped / "aside").rename(stopped / "valkey")
     with EmbeddedServers(stopped) as servers:
         assert servers.valkey.is_running
+
+
+def test_a_predecessor_that_does_not_end_is_named(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "PREDECESSOR_SECONDS", 0)
+    lock = FileLock(stopped / "valkey.lock")
+    assert lock.acquire()
+    assert f"Another Valkey still uses {stopped}" in refusal(stopped)
+    lock.release()
+
+
+def test_a_server_that_is_silent_too_long_is_ended(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "START_SECONDS", 0)
+    assert "does not answer after 0 s" in refusal(stopped)
+
+
+def test_a_wheel_that_is_missing_is_named() -> None:
+    with pytest.raises(EmbeddedServerError, match=r"no-wheel is not installed.*set REDIS_URL"):
+        package_folder("no_such_package", "no-wheel", "REDIS_URL")

@@ -53,10 +53,3 @@ async def test_a_lock_is_free_when_its_taker_is_gone_though_a_fork_lives(forked:
     successor = FileLock(forked.path)
     await until(successor.acquire, what="the child to let go")
     successor.release()
-
-
-def test_servers_are_in_sessions_that_ctrl_c_does_not_reach(servers: EmbeddedServers) -> None:
-    ours = {os.getsid(0), os.getpgid(0)}
-    for server in (servers.postgres, servers.valkey):
-        assert os.getsid(server.pid) not in ours
-        assert os.getpgid(server.pid) not in ours
