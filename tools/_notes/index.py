@@ -17,6 +17,8 @@ from .note import Note
 _UNSPACED = "\u3040-\u30ff\u3400-\u9fff"
 _WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
 
+# Letters that only colour others, as the \u02bb of Hawaiian, which keyboards lack.
+_MODIFIERS = re.compile("[\u02b0-\u02ff]")
 _FINAL_SIGMA, _SIGMA = "\N{GREEK SMALL LETTER FINAL SIGMA}", "\N{GREEK SMALL LETTER SIGMA}"
 
 _SATURATION = 1.2
@@ -32,8 +34,12 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     parts = unicodedata.normalize("NFKD", text.lower())
-    plain = "".join(part for part in parts if not unicodedata.category(part).startswith("M"))
+    plain = _MODIFIERS.sub("", "".join(part for part in parts if not _is_mark(part)))
     return plain.replace("\N{LATIN SMALL LETTER SHARP S}", "ss").replace(_FINAL_SIGMA, _SIGMA)
+
+
+def _is_mark(part: str) -> bool:
+    return unicodedata.category(part).startswith("M")
 
 
 def find_words(text: str) -> list[str]:

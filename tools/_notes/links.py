@@ -73,6 +73,7 @@ def _find_inline(linkable: str) -> Iterator[_Found]:
     for match in _INLINE_END.finditer(linkable):
         start = _opening_bracket(linkable, match.start())
         if start is not None:
+            start -= linkable[start - 1 : start] == "!"
             yield _Found(start, match.end(), match[1], is_wiki=False)
 
 

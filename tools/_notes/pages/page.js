@@ -20,7 +20,7 @@ function fold(text) {
   return text
     .toLowerCase()
     .normalize("NFKD")
-    .replace(/\p{M}/gu, "")
+    .replace(/[\p{M}\u02b0-\u02ff]/gu, "")
     .replaceAll("ß", "ss")
     .replaceAll("ς", "σ");
 }
