@@ -1,0 +1,79 @@
+"""The way to PostgreSQL, and what it says when nobody is there."""
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.exc import ProgrammingError
+
+from service.errors import SettingsError, StoreUnavailableError
+from service.store.database import Database, driver_url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://nobody:x@127.0.0.1:1/data20",
+        "postgresql://nobody:x@/data20?host=/nowhere",
+    ],
+)
+async def test_nobody_there_is_one_error(url: str) -> None:
+    database = Database(url)
+    with pytest.raises(StoreUnavailableError):
+        async with database.connect():
+            pass
+    await database.close()
+
+
+async def test_a_killed_backend_is_an_outage_and_the_pool_recovers(database: Database) -> None:
+    kill = sa.text("SELECT pg_terminate_backend(pg_backend_pid())")
+    with pytest.raises(StoreUnavailableError):
+        async with database.connect() as connection:
+            await connection.execute(kill)
+    assert (await database.version()).startswith("18.")
+
+
+async def test_a_fault_of_ours_is_not_called_an_outage(database: Database) -> None:
+    with pytest.raises(ProgrammingError):
+        async with database.connect() as connection:
+            await connection.execute(sa.text("SELECT nonsense"))
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage(database: Database) -> None:
+    async def sleep() -> None:
+        async with database.begin() as connection:
+            await connection.execute(sa.text("SET LOCAL statement_timeout = '50ms'"))
+            await connection.execute(sa.text("SELECT pg_sleep(5)"))
+
+    with pytest.raises(StoreUnavailableError):
+        await sleep()
+
+
+async def test_a_lock_that_is_not_given_is_an_outage(database: Database) -> None:
+    """Nobody waits for half a minute behind somebody else's lock."""
+
+    async def lock() -> None:
+        async with database.begin() as connection:
+            await connection.execute(sa.text("LOCK TABLE jobs"))
+
+    async with database.begin() as other:
+        await other.execute(sa.text("LOCK TABLE jobs"))
+        with pytest.raises(StoreUnavailableError):
+            await lock()
+
+
+async def test_a_transaction_is_rolled_back_by_an_error(database: Database) -> None:
+    async def fail() -> None:
+        async with database.begin() as connection:
+            await connection.execute(sa.text("CREATE TABLE half (id int)"))
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    async with database.connect() as connection:
+        found = await connection.execute(sa.text("SELECT to_regclass('half')"))
+        assert found.scalar_one() is None
+
+
+@pytest.mark.parametrize("url", ["mysql://host/name", "nonsense", ""])
+def test_another_kind_of_address_is_refused(url: str) -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL"):
+        driver_url(url)
