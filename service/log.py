@@ -6,18 +6,16 @@ from typing import Any
 
 import structlog
 
-from service.config import Settings
-
-
 _CHATTY = ("alembic", "httpcore2", "httpx2", "uvicorn.error")
 """Libraries that tell of every step; what goes wrong they say as a warning."""
 
 
-def configure_logging(settings: Settings) -> None:
-    """Send everything that is logged, by us or by a library, to stderr in one form."""
-    as_json = settings.log_format == "json" or (
-        settings.log_format == "auto" and not sys.stderr.isatty()
-    )
+def configure_logging(level: str, form: str) -> None:
+    """Send everything that is logged, by us or by a library, to stderr in one form.
+
+    *level* and *form* are the settings `log_level` and `log_format`.
+    """
+    as_json = form == "json" or (form == "auto" and not sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -44,6 +42,6 @@ def configure_logging(settings: Settings) -> None:
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(settings.log_level.upper())
+    root.setLevel(level.upper())
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -46,7 +46,7 @@ def address(listener: socket.socket) -> str:
 
 def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) -> None:
     """Serve HTTP until SIGTERM or SIGINT; *listener_fd* is a socket that listens already."""
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     app = create_app(settings)
     if listener_fd is None:
         listener = listen(settings.host, settings.port)
@@ -71,7 +71,7 @@ def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) ->
 
 def serve_worker(settings: Settings, *, is_alone: bool) -> None:
     """Run a worker until it is drained."""
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     isolation = detect_isolation()
     if is_alone:
         asyncio.run(_print_worker(worker_process.make_context(settings, isolation)))

@@ -50,7 +50,7 @@ class Addresses:
 
 def up(settings: Settings) -> None:
     """Run everything until SIGINT or SIGTERM."""
-    configure_logging(settings)
+    configure_logging(settings.log_level, settings.log_format)
     with servers(settings) as addresses, listen(settings.host, settings.port) as listener:
         asyncio.run(_serve(settings, addresses, listener))
 
