@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 
+from service.tools.declaration import name_of_flag
 from service.tools.defaults import fit_default
-from service.tools.parameters import Argument, given_or_not
+from service.tools.parameters import Argument, count_from, given_or_not
 from service.tools.signature import (
     UNSET,
     Exclusion,
@@ -59,9 +60,13 @@ class ParserDraft:
             placed = _place(parameters, parameter)
             parameters[placed.name] = placed
             names[id(argument)] = placed.name
+        exclusions = self._exclusions(names)
+        for alone in [one for one in exclusions if one.is_required and len(one.names) == 1]:
+            # Its flags exclude each other by being one parameter; that one must be given.
+            parameters[alone.names[0]] = replace(parameters[alone.names[0]], is_required=True)
         return Signature(
             parameters=tuple(parameters.values()),
-            exclusions=tuple(self._exclusions(names)),
+            exclusions=tuple(one for one in exclusions if len(one.names) > 1),
             description=self.description,
             is_open=self.is_open,
             allows_dashes=not self.is_intermixed,
@@ -75,14 +80,14 @@ class ParserDraft:
         if parameter.name not in self.defaults:
             return parameter
         default = self.defaults[parameter.name]
-        if parameter.kind is Kind.COUNT:
-            return parameter
-        parameter = replace(parameter, default=UNSET, is_required=parameter.is_required)
-        if parameter.kind is not Kind.FLAG:
-            return fit_default(parameter, default)
-        if isinstance(default, bool | str | int | float):
-            return replace(parameter, default=default)
-        return parameter
+        match parameter.kind:
+            case Kind.COUNT:
+                return count_from(parameter, default)
+            case Kind.FLAG:
+                is_known = isinstance(default, bool | str | int | float)
+                return replace(parameter, default=default if is_known else UNSET)
+            case _:
+                return fit_default(replace(parameter, default=UNSET), default)
 
     def _exclusions(self, names: dict[int, str]) -> list[Exclusion]:
         exclusions: list[Exclusion] = []
@@ -91,7 +96,7 @@ class ParserDraft:
                 names[id(argument)] for argument in group.members if id(argument) in names
             )
             hides_some = any(argument.is_hidden for argument in group.members)
-            if len(members) > 1 or (group.is_required and members):
+            if members:
                 exclusions.append(Exclusion(tuple(members), group.is_required and not hides_some))
         return exclusions
 
@@ -107,9 +112,9 @@ def _place(parameters: dict[str, Parameter], parameter: Parameter) -> Parameter:
         if len({(type(value), value) for value, _ in constants}) == len(constants):
             return replace(known, constants=constants)
     if parameter.kind is Kind.FLAG:
-        parameter = given_or_not(parameter, parameter.flag)
+        parameter = given_or_not(parameter)
     elif parameter.flag:
-        parameter = replace(parameter, name=parameter.flag.lstrip("-+/").replace("-", "_"))
+        parameter = replace(parameter, name=name_of_flag(parameter.flag))
     name, number = parameter.name, 2
     while parameter.name in parameters:
         parameter = replace(parameter, name=f"{name}_{number}")

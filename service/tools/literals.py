@@ -162,10 +162,15 @@ def _number(value: Value) -> int | float:
 
 
 def _range(bounds: list[int | float]) -> range:
+    whole = [bound for bound in bounds if isinstance(bound, int)]
+    if whole != bounds:
+        raise NotStaticError
     try:
-        return range(*bounds)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+        numbers = range(*whole)
+        len(numbers)  # Python itself cannot count the longest.
+    except (TypeError, ValueError, OverflowError):
         raise NotStaticError from None
+    return numbers
 
 
 def _rearranged(value: Value, method: str) -> Value:

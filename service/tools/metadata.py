@@ -60,5 +60,5 @@ def _one_line(text: str) -> str:
 
 def _clean(text: str) -> str:
     """Replace what JSON cannot carry, and control characters that no reader wants."""
-    text = text.encode("utf-8", "replace").decode()
+    text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     return "".join(one if one.isprintable() or one in "\n\t" else " " for one in text)

@@ -111,7 +111,7 @@ def _sentences(error: ValidationError) -> list[str]:
 
 def _is_key(part: int | str) -> bool:
     """Tell keys from the names pydantic gives the members of a union."""
-    return part not in {"bool", "int", "float", "str"}
+    return str(part).removeprefix("constrained-") not in {"bool", "int", "float", "str"}
 
 
 def _script_block(source: str) -> str | None:

@@ -1,20 +1,20 @@
 """Argument parsers found in a program, by following its statements without running them."""
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from service.tools.declaration import NotUnderstoodError
 from service.tools.drafts import ExclusiveGroup, ParserDraft
 from service.tools.literals import NotStaticError
-from service.tools.parameters import NotUnderstoodError, read_argument
+from service.tools.parameters import read_argument
+from service.tools.program import Function, Program, is_declaration
 from service.tools.scope import Scope
 from service.tools.signature import UNSET
 
 _MOST_CALLS = 500
 """Calls followed in one program; helpers calling helpers could multiply without end."""
-
-_Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,54 +56,34 @@ class _Walk:
     """One program, followed from its first statement."""
 
     def __init__(self, module: ast.Module) -> None:
-        self._module = module
+        self._program = Program(module)
         self._scope = Scope(module.body)
-        self._makers = frozenset(_makers(module))
-        self._functions = _functions(module)
-        self._relevant = self._relevant_functions()
         self._drafts: list[ParserDraft] = []
+        self._globals: dict[str, _Known] = {}
         self._seen: set[int] = set()
         self._calls = 0
         self._active: list[str] = []
         self._attributes: dict[str, _Known] = {}
 
     def run(self) -> list[ParserDraft]:
-        if not self._makers:
+        if not self._program.makes_parsers:
             return []
-        self._follow(self._module.body, _Frame(self._scope))
+        self._follow(self._program.body, _Frame(self._scope, self._globals))
         # What no statement leads to, a method of some object for example, is read by itself.
-        for node in ast.walk(self._module):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and any(
-                id(call) not in self._seen for call in self._constructions(node)
-            ):
-                self._enter(node, {})
+        for calls_of in (self._program.makes_parser, is_declaration):
+            for function in self._program.functions:
+                if not self._program.calls_in(function, calls_of) <= self._seen:
+                    self._enter(function, {})
+        self._note_unseen()
         return self._drafts
 
-    def _constructions(self, within: ast.AST) -> Iterator[ast.Call]:
-        for node in ast.walk(within):
-            if isinstance(node, ast.Call) and self._makes_parser(node):
-                yield node
+    def _note_unseen(self) -> None:
+        """Say so where arguments are declared that the walk never came by."""
+        for line in self._program.lines_of_declarations(unless=self._seen):
+            for draft in self._drafts:
+                draft.note(f"Line {line}: an argument is declared out of sight.", opens=True)
 
-    def _makes_parser(self, call: ast.Call) -> bool:
-        return isinstance(call.func, ast.Name | ast.Attribute) and (
-            ast.unparse(call.func) in self._makers
-        )
-
-    def _relevant_functions(self) -> frozenset[str]:
-        """Name the functions worth entering: those that have to do with parsers, or call such."""
-        calls = {
-            name: {
-                _last_name(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)
-            }
-            for name, function in self._functions.items()
-        }
-        makers = {maker.rpartition(".")[2] for maker in self._makers}
-        found = {name for name, called in calls.items() if called & (makers | {"add_argument"})}
-        while more := {name for name, called in calls.items() if called & found} - found:
-            found |= more
-        return frozenset(found)
-
-    def _enter(self, function: _Function, given: dict[str, _Known]) -> _Known | None:
+    def _enter(self, function: Function, given: dict[str, _Known]) -> _Known | None:
         """Follow *function*, called with the parsers in *given*; return the parser it returns."""
         if function.name in self._active or self._calls >= _MOST_CALLS:
             return None
@@ -169,7 +149,8 @@ class _Walk:
         """Follow the calls in an expression; return the parser it comes to, if it does."""
         match node:
             case ast.Name(id=name):
-                return frame.names.get(name)
+                is_local = frame.scope is not self._scope and frame.scope.binds(name)
+                return frame.names.get(name) or (None if is_local else self._globals.get(name))
             case ast.NamedExpr(target=target, value=value):
                 known = self._look_at(value, frame)
                 self._bind(target, known, frame)
@@ -193,14 +174,14 @@ class _Walk:
         return self._attributes.get(ast.unparse(node))
 
     def _call(self, node: ast.Call, frame: _Frame) -> _Known | None:
+        if self._program.makes_parser(node):
+            return self._make(node, frame)
         known = self._look_at(node.func, frame)
         positional = [self._look_at(argument, frame) for argument in node.args]
         named = {keyword.arg: self._look_at(keyword.value, frame) for keyword in node.keywords}
-        if self._makes_parser(node):
-            return self._make(node, frame)
         if isinstance(known, _Method):
             return self._use(known, node, frame)
-        function = self._functions.get(_last_name(node.func))
+        function = self._program.called(node)
         if function is None:
             return None
         given = {name: value for name, value in named.items() if name and value}
@@ -210,7 +191,7 @@ class _Walk:
         if isinstance(node.func, ast.Attribute) and parameters[:1] in (["self"], ["cls"]):
             parameters = parameters[1:]
         given |= {name: value for name, value in zip(parameters, positional, strict=False) if value}
-        if given or function.name in self._relevant:
+        if given or self._program.is_relevant(function):
             return self._enter(function, given)
         return None
 
@@ -220,16 +201,17 @@ class _Walk:
         draft = ParserDraft()
         self._drafts.append(draft)
         for keyword in node.keywords:
-            match keyword:
-                case ast.keyword(arg="parents", value=value):
-                    self._inherit(draft, value, frame)
-                case ast.keyword(arg="description", value=value):
-                    draft.description = _text(value, frame.scope) or ""
-                case ast.keyword(arg="prefix_chars", value=value):
-                    draft.prefix_chars = _text(value, frame.scope) or "-"
-                case ast.keyword(arg="fromfile_prefix_chars", value=value):
-                    draft.file_prefixes = _text(value, frame.scope) or ""
-                case ast.keyword(arg=None):
+            match keyword.arg:
+                case "parents":
+                    self._inherit(draft, keyword.value, frame)
+                case "description":
+                    draft.description = frame.scope.text(keyword.value) or ""
+                case "prefix_chars":
+                    draft.prefix_chars = frame.scope.text(keyword.value) or "-"
+                case "fromfile_prefix_chars":
+                    # Not to be seen, it is most likely the one of argparse's own example.
+                    draft.file_prefixes = frame.scope.text(keyword.value) or "@"
+                case None:
                     draft.note("The parser is made with ** keywords.", opens=True)
                 case _:
                     pass
@@ -279,6 +261,7 @@ class _Walk:
 
     def _add(self, owner: _Handle, node: ast.Call, frame: _Frame) -> None:
         draft = owner.draft
+        self._seen.add(id(node))
         try:
             argument = read_argument(node, frame.scope, draft.prefix_chars)
         except NotUnderstoodError as error:
@@ -300,57 +283,6 @@ def _set_defaults(draft: ParserDraft, node: ast.Call, scope: Scope) -> None:
             draft.defaults[keyword.arg] = scope.value(keyword.value)
         except NotStaticError:
             draft.defaults[keyword.arg] = UNSET
-
-
-def _makers(module: ast.Module) -> Iterator[str]:
-    """Name everything that makes an ArgumentParser, as the program writes it."""
-    classes: list[ast.ClassDef] = []
-    makers: set[str] = set()
-    for node in ast.walk(module):
-        match node:
-            case ast.Import(names=names):
-                makers |= {
-                    f"{alias.asname or alias.name}.ArgumentParser"
-                    for alias in names
-                    if alias.name == "argparse"
-                }
-            case ast.ImportFrom(module="argparse", names=names):
-                makers |= {
-                    alias.asname or alias.name for alias in names if alias.name == "ArgumentParser"
-                }
-            case ast.ClassDef():
-                classes.append(node)
-            case _:
-                pass
-    yield from makers
-    for node in classes:
-        if any(ast.unparse(parent) in makers for parent in node.bases):
-            yield node.name
-
-
-def _functions(module: ast.Module) -> dict[str, _Function]:
-    """Collect the functions and methods by name; of two with one name, neither."""
-    found: dict[str, _Function | None] = {}
-    for node in ast.walk(module):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            found[node.name] = None if node.name in found else node
-    return {name: function for name, function in found.items() if function is not None}
-
-
-def _last_name(node: ast.expr) -> str:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""
-
-
-def _text(node: ast.expr, scope: Scope) -> str | None:
-    try:
-        value = scope.value(node)
-    except NotStaticError:
-        return None
-    return value if isinstance(value, str) else None
 
 
 def _is_true(node: ast.Call, keyword: str) -> bool:

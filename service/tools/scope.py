@@ -29,6 +29,14 @@ class Scope:
         """Tell what *node* comes to, as JSON says it. Raises NotStaticError."""
         return _as_json(evaluate(node, self))
 
+    def text(self, node: ast.expr) -> str | None:
+        """Tell what text *node* comes to; None when it is none, or made at run time."""
+        try:
+            value = self.value(node)
+        except NotStaticError:
+            return None
+        return value if isinstance(value, str) else None
+
     def sequence(self, node: ast.expr) -> list[Json] | range:
         """Tell the elements of *node*; those of a dictionary are its keys.
 
@@ -36,6 +44,10 @@ class Scope:
         """
         value = evaluate(node, self)
         return value if isinstance(value, range) else [_as_json(one) for one in as_list(value)]
+
+    def binds(self, name: str) -> bool:
+        """Tell whether *name* is one of its own, not one of the scope around it."""
+        return name in self._values
 
     def find(self, name: str) -> tuple[ast.expr, Names]:
         """Return the one value of *name*, and the scope it is made in."""

@@ -71,10 +71,13 @@ def _text(path: Path, folder: Path) -> str:
         raise UnreadableError("it leads outside the tools folder")
     # O_NONBLOCK: a pipe of this name must not hold us up.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:  # noqa: PTH123  # A descriptor has no path to open.
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise UnreadableError("it is not a regular file")
-        content = file.read(LARGEST_SOURCE + 1)
+        with open(descriptor, "rb", closefd=False) as file:  # It has no path.
+            content = file.read(LARGEST_SOURCE + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST_SOURCE:
         raise UnreadableError(f"it is larger than {LARGEST_SOURCE // 1024} KiB")
     try:

@@ -38,6 +38,9 @@ def validate(tool: Tool, parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise InvalidParametersError(tool.name, violations[:_MOST_VIOLATIONS])
     known = tool.schema["properties"]
     normalised = {name: _normalise(known.get(name, {}), value) for name, value in given.items()}
+    violations = list(_unsafe(PLACE, normalised))  # 1e300 is whole, and out of bounds.
+    if violations:
+        raise InvalidParametersError(tool.name, violations[:_MOST_VIOLATIONS])
     build_argv(tool, normalised)  # What cannot be written as arguments is refused now, not later.
     return normalised
 
@@ -101,7 +104,7 @@ def _unknown(schema: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[V
 
 
 def _wrong(schema: Mapping[str, Any], given: Mapping[str, Json]) -> Iterator[Violation]:
-    """Find the values that break the schema, and the names that cannot be names."""
+    """Find the values that break the schema, in its order, and the names that cannot be names."""
     for error in find_breaches(schema, dict(given)):
         loc = (*PLACE, *error.absolute_path)
         if error.absolute_schema_path[0] == "propertyNames":
