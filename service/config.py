@@ -58,6 +58,10 @@ class Settings(BaseSettings):
     port: int = Field(default=8001, ge=0, le=65535)
     """Port the API listens on; 0 takes a free one."""
 
+    url: str | None = Field(default=None, pattern=r"^(https?://[^/\s]+.*)?$")
+    """Address of the API for the commands that ask it, as `http://host:port`;
+    `http://HOST:PORT` when empty."""
+
     tools_dir: Annotated[tuple[Path, ...], NoDecode] = (Path("tools"),)
     """Folders the tools are found in, separated by `:`. Of two tools with one name the first
     counts."""
@@ -164,6 +168,14 @@ class Settings(BaseSettings):
     def artifacts(self) -> Path:
         """Folder of the stored artifacts, absolute."""
         return (self.artifacts_dir or self.var_dir / "artifacts").absolute()
+
+    @cached_property
+    def api_url(self) -> str:
+        """Where commands find the API, without a slash at the end."""
+        if self.url:
+            return self.url.rstrip("/")
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     @cached_property
     def worker(self) -> str:

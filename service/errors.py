@@ -2,6 +2,9 @@
 
     Data20Error
     ├── SettingsError             a setting is wrong; the service does not start
+    ├── UsageError                a command was called with what it cannot take
+    ├── ApiUnreachableError       the API does not answer the command that asks it
+    ├── RefusedError              the API answers a command with a problem
     ├── NotFoundError
     │   ├── ToolNotFoundError
     │   ├── JobNotFoundError
@@ -28,6 +31,25 @@ class Data20Error(Exception):
 
 class SettingsError(Data20Error):
     """A setting is wrong. The message names it and the rule it breaks."""
+
+
+class UsageError(Data20Error):
+    """A command was called with what it cannot take."""
+
+
+class ApiUnreachableError(Data20Error):
+    """The API does not answer the command that asks it; the message says where that looked."""
+
+
+class RefusedError(Data20Error):
+    """The API answers a command with a problem; the message is what it says of it.
+
+    `is_passing` tells that the same request may succeed a little later.
+    """
+
+    def __init__(self, message: str, *, is_passing: bool = False) -> None:
+        super().__init__(message)
+        self.is_passing = is_passing
 
 
 class NotFoundError(Data20Error):
