@@ -4,6 +4,7 @@ import ast
 import re
 
 from service.tools.literals import NotStaticError
+from service.tools.program import last_name
 from service.tools.scope import Scope
 from service.tools.signature import UNSET, Json, Parameter, Unset
 
@@ -62,14 +63,14 @@ class Declaration:
         """Name the action; one that is a class by the name of its class."""
         if not self.has("action"):
             return "store"
-        action = self.static("action") or _last_name(self._keywords["action"])
+        action = self.static("action") or last_name(self._keywords["action"])
         if isinstance(action, str) and action:
             return action
         raise NotUnderstoodError(f"the action of {self.label} is made at run time")
 
     def type_name(self) -> str:
         """Name the function that converts a value; empty when there is none, or none by name."""
-        return _last_name(self._keywords["type"]) if self.has("type") else ""
+        return last_name(self._keywords["type"]) if self.has("type") else ""
 
     def is_required(self) -> bool:
         """Tell whether the tool refuses to run without it."""
@@ -81,7 +82,7 @@ class Declaration:
         """Tell how many values it takes, as `Parameter.nargs` has it."""
         if not self.has("nargs"):
             return None
-        nargs = _NARGS.get(_last_name(self._keywords["nargs"])) or self._read("nargs")
+        nargs = _NARGS.get(last_name(self._keywords["nargs"])) or self._read("nargs")
         if nargs is None:
             return None
         if isinstance(nargs, str) and nargs in {"?", "*", "+"}:
@@ -107,7 +108,7 @@ class Declaration:
     def is_hidden(self) -> bool:
         """Tell whether the tool's own help leaves it out."""
         # The place of a positional matters even when nobody is told of it.
-        return bool(self._flags) and _last_name(self._keywords.get("help")) == "SUPPRESS"
+        return bool(self._flags) and last_name(self._keywords.get("help")) == "SUPPRESS"
 
     def description(self, parameter: Parameter) -> str:
         """Return the help, with `%(default)s` and its like filled in as argparse would."""
@@ -170,11 +171,3 @@ class Declaration:
 def name_of_flag(flag: str) -> str:
     """Name an option as argparse does: `--dry-run` is `dry_run`."""
     return flag.lstrip(flag[0]).replace("-", "_")
-
-
-def _last_name(node: ast.expr | None) -> str:
-    match node:
-        case ast.Name(id=name) | ast.Attribute(attr=name):
-            return name
-        case _:
-            return ""

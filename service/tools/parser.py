@@ -138,6 +138,8 @@ class _Walk:
     def _bind(self, target: ast.expr, known: _Known | None, frame: _Frame) -> None:
         if not isinstance(target, ast.Name | ast.Attribute):
             return
+        if known is None and isinstance(target, ast.Attribute) and not self._attributes:
+            return
         name = ast.unparse(target)
         names = frame.names if isinstance(target, ast.Name) else self._attributes
         if known is None:
@@ -171,7 +173,7 @@ class _Walk:
         known = self._look_at(node.value, frame)
         if isinstance(known, _Handle):
             return _Method(known, node.attr)
-        return self._attributes.get(ast.unparse(node))
+        return self._attributes.get(ast.unparse(node)) if self._attributes else None
 
     def _call(self, node: ast.Call, frame: _Frame) -> _Known | None:
         if self._program.makes_parser(node):

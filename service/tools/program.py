@@ -20,6 +20,7 @@ class Program:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         ]
         self._makers = _makers(module)
+        self._last_names = frozenset(maker.rpartition(".")[2] for maker in self._makers)
         self._by_name = _only_of_name(self.functions)
         self._relevant = self._find_relevant()
 
@@ -30,8 +31,8 @@ class Program:
 
     def makes_parser(self, call: ast.Call) -> bool:
         """Tell whether *call* makes an ArgumentParser."""
-        is_named = isinstance(call.func, ast.Name | ast.Attribute)
-        return is_named and ast.unparse(call.func) in self._makers
+        # Its last name first: writing out every function called would take most of the time.
+        return last_name(call.func) in self._last_names and ast.unparse(call.func) in self._makers
 
     def calls_in(self, function: Function, wanted: Callable[[ast.Call], bool]) -> set[int]:
         """Return the ids of the calls in *function* that are *wanted*."""
@@ -49,7 +50,7 @@ class Program:
 
     def called(self, call: ast.Call) -> Function | None:
         """Return the function or method that *call* calls; None when that is not certain."""
-        return self._by_name.get(_last_name(call.func))
+        return self._by_name.get(last_name(call.func))
 
     def is_relevant(self, function: Function) -> bool:
         """Tell whether *function* has to do with parsers, or calls one that has."""
@@ -58,11 +59,11 @@ class Program:
     def _find_relevant(self) -> frozenset[str]:
         calls = {
             name: {
-                _last_name(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)
+                last_name(node.func) for node in ast.walk(function) if isinstance(node, ast.Call)
             }
             for name, function in self._by_name.items()
         }
-        telling = {maker.rpartition(".")[2] for maker in self._makers} | {"add_argument"}
+        telling = self._last_names | {"add_argument"}
         found = {name for name, called in calls.items() if called & telling}
         while more := {name for name, called in calls.items() if called & found} - found:
             found |= more
@@ -108,7 +109,8 @@ def _only_of_name(functions: list[Function]) -> dict[str, Function]:
     return {function.name: function for function in functions if names[function.name] == 1}
 
 
-def _last_name(node: ast.expr) -> str:
+def last_name(node: ast.expr | None) -> str:
+    """Return `b` of `b` and of `a.b`; empty for any other expression, and for None."""
     match node:
         case ast.Name(id=name) | ast.Attribute(attr=name):
             return name

@@ -3,7 +3,11 @@
 import argparse
 import ast
 import textwrap
+from collections.abc import Collection
 from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
 
 from service.tools.source import read_tool
 from service.tools.tool import Tool
@@ -42,6 +46,15 @@ def parser_source(arguments: str) -> str:
         'if __name__ == "__main__":\n'
         "    build_parser().parse_args()\n"
     )
+
+
+def properties(tool: Tool, without: Collection[str] = ("title",)) -> dict[str, Any]:
+    """Return the properties of the tool's schema, less what only a reader needs."""
+    Draft202012Validator.check_schema(dict(tool.schema))
+    return {
+        name: {key: value for key, value in schema.items() if key not in without}
+        for name, schema in tool.schema["properties"].items()
+    }
 
 
 def real_parser(source: str) -> argparse.ArgumentParser:

@@ -2,19 +2,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from jsonschema import Draft202012Validator
 
-from service.tools.tool import Tool
-from tests.unit.tools.scripts import read_parser, read_script
-
-
-def properties(tool: Tool) -> dict[str, Any]:
-    """Return the tool's properties without what only a reader needs."""
-    Draft202012Validator.check_schema(dict(tool.schema))
-    return {
-        name: {key: value for key, value in schema.items() if key != "title"}
-        for name, schema in tool.schema["properties"].items()
-    }
+from tests.unit.tools.scripts import properties, read_parser, read_script
 
 
 @pytest.mark.parametrize(
