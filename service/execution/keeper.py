@@ -157,8 +157,11 @@ def _keep(order: Order, before_tool: Callable[[], None]) -> None:
 
 
 def _start_tool(order: Order, before_tool: Callable[[], None]) -> int:
+    # Until its signals are its own again, none may reach the tool: ours are ignored.
+    signal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())
     tool = os.fork()
     if tool:
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         return tool
     try:
         before_tool()

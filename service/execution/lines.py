@@ -45,7 +45,7 @@ class LineReader:
 
     def feed(self, data: bytes) -> Said:
         """Take the next bytes; the lines they complete."""
-        return self._read(self._decoder.decode(data.replace(b"\0", b"")))
+        return self._read(self._decoder.decode(data.translate(None, b"\0")))
 
     def finish(self) -> Said:
         """Take the end of the stream; the line it breaks off in, if any."""
@@ -54,6 +54,11 @@ class LineReader:
         if rest:
             self._read_line(rest, said)
         return said
+
+    @property
+    def pending(self) -> str:
+        """The line that has begun and not ended."""
+        return self._rest
 
     def _read(self, text: str) -> Said:
         said = Said()

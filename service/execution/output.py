@@ -12,8 +12,9 @@ from service.execution.sink import LogLine, Sink, Stream
 from service.execution.tail import Tail, TailKeeper
 
 _CHUNK_BYTES = 65_536
-_SPOKEN_CHUNK_BYTES = 16_384
-"""Less at a time while each line costs, so that the loop never waits long."""
+_TALKATIVE_CHUNK_BYTES = 16_384
+_MANY_LINES = 500
+"""Less is read at a time while there are many lines in it, so that the loop never waits long."""
 
 
 class Transcript:
@@ -70,14 +71,18 @@ class _StreamReader:
 
     async def run(self) -> None:
         """Read until the pipe ends, or is drained."""
+        chunk_bytes = _TALKATIVE_CHUNK_BYTES
         while not self._allowance.is_spent:
-            data = await self.pipe.read(_SPOKEN_CHUNK_BYTES)
+            data = await self.pipe.read(chunk_bytes)
             if not data:
                 await self._pass_on(self._lines.finish())
                 return
             self.tail.add(data)
-            await self._pass_on(self._lines.feed(data))
+            said = self._lines.feed(data)
+            chunk_bytes = _CHUNK_BYTES if len(said.lines) < _MANY_LINES else _TALKATIVE_CHUNK_BYTES
+            await self._pass_on(said)
             await asyncio.sleep(0)  # A tool that always has more to say must not be all we hear.
+        self._allowance.left_out_bytes += len(self._lines.pending.encode())
         while data := await self.pipe.read(_CHUNK_BYTES):
             self.tail.add(data)
             self._allowance.left_out_bytes += len(data)

@@ -19,7 +19,8 @@ class Relay:
         self._lines: list[LogLine] = []
         self._characters = 0
         self._progress: Progress | None = None
-        self._progress_told_at = float("-inf")
+        self._told: Progress | None = None
+        self._told_at = float("-inf")
         self._is_closed = False
         self._news = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -30,8 +31,9 @@ class Relay:
         """Take what was said; return when there is room for more."""
         self._lines += lines
         self._characters += sum(len(line.text) + 1 for line in lines)
-        self._progress = progress or self._progress
-        if lines or progress:
+        if progress is not None:
+            self._progress = progress if progress != self._told else None
+        if lines or self._progress:
             self._news.set()
         if self._characters >= BATCH_CHARACTERS:
             self._hurry.set()
@@ -63,13 +65,13 @@ class Relay:
         self._room.set()
 
     async def _pass_on_progress(self, *, is_last: bool) -> None:
-        now = asyncio.get_running_loop().time()
-        if self._progress is None:
+        progress, now = self._progress, asyncio.get_running_loop().time()
+        if progress is None:
             return
-        if now - self._progress_told_at < PROGRESS_SECONDS and not is_last:
+        if now - self._told_at < PROGRESS_SECONDS and not is_last:
             self._news.set()  # Later, then, unless it is overtaken.
             return
-        progress, self._progress, self._progress_told_at = self._progress, None, now
+        self._progress, self._told, self._told_at = None, progress, now
         await self._sink.progress(progress.percent, progress.message)
 
     async def _pause(self) -> None:
