@@ -40,9 +40,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         env_prefix="DATA20_",
         env_file=".env",
+        env_ignore_empty=True,
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        use_attribute_docstrings=True,
     )
 
     database_url: SecretStr | None = Field(default=None, validation_alias=_plain("DATABASE_URL"))
