@@ -25,10 +25,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from _notes.console import count, every_percent, make_output_folder, progress, speak_plainly
-from _notes.index import build_postings
+from _notes.index import Postings, build_postings
 from _notes.markdown import paragraphs, plain_text
 from _notes.pages import write_page
-from _notes.vault import EXAMPLES, read_vault
+from _notes.vault import EXAMPLES, Vault, read_vault
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -72,23 +72,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     terms = build_postings(vault.notes, texts, say)
 
     progress(90, "Writing the index and the page")
+    _write(output, vault, terms, [text[: args.quotable] for text in texts])
+    done = f"{count(len(terms), 'word')} of {count(len(texts), 'note')}"
+    print(f"\nThe index knows {done}. Open search.html to search it.")
+    progress(100, done)
+    return 0
+
+
+def _write(output: Path, vault: Vault, terms: Postings, quotes: list[str]) -> None:
     notes = [{"id": note.id, "title": note.title, "tags": list(note.tags)} for note in vault.notes]
     (output / "index.json").write_text(
         json.dumps({"notes": notes, "terms": terms}, ensure_ascii=False), encoding="utf-8"
     )
-    quotes = [
-        {**note, "text": text[: args.quotable]} for note, text in zip(notes, texts, strict=True)
-    ]
+    quoted = [{**note, "text": quote} for note, quote in zip(notes, quotes, strict=True)]
     write_page(
         output / "search.html",
         "search.html",
         title=vault.root.resolve().name,
-        data={"notes": quotes, "terms": terms},
+        data={"notes": quoted, "terms": terms},
     )
-    done = f"{count(len(terms), 'word')} of {count(len(notes), 'note')}"
-    print(f"\nThe index knows {done}. Open search.html to search it.")
-    progress(100, done)
-    return 0
 
 
 if __name__ == "__main__":

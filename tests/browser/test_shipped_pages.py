@@ -131,10 +131,10 @@ async def test_a_note_opens_where_it_is_clicked_and_moves_where_it_is_dragged(
     page: Page, address: str
 ) -> None:
     await page.goto(f"{address}/graph.html")
-    x, y = await page.evaluate("scene.toScreen(numberOf.get('n5.md'))")
+    x, y = await page.evaluate("camera.toScreen(numberOf.get('n5.md'))")
     await page.mouse.click(x, y)
     await expect(page.locator("#panel h2")).to_have_text("Note 5")
-    x, y = await page.evaluate("scene.toScreen(numberOf.get('n5.md'))")
+    x, y = await page.evaluate("camera.toScreen(numberOf.get('n5.md'))")
     before = await page.evaluate("simulation.x[numberOf.get('n5.md')]")
     await page.mouse.move(x, y)
     await page.mouse.down()
@@ -145,13 +145,13 @@ async def test_a_note_opens_where_it_is_clicked_and_moves_where_it_is_dragged(
 
 async def test_wheel_and_buttons_zoom_about_the_right_place(page: Page, address: str) -> None:
     await page.goto(f"{address}/graph.html")
-    before = await page.evaluate("[scene.camera.scale, ...scene.toWorld(500, 300)]")
+    before = await page.evaluate("[camera.scale, ...camera.toWorld(500, 300)]")
     await page.mouse.move(500, 300)
     await page.mouse.wheel(0, -400)
-    await page.wait_for_function(f"scene.camera.scale > {before[0]}")
-    assert await page.evaluate("scene.toWorld(500, 300)") == pytest.approx(before[1:])
+    await page.wait_for_function(f"camera.scale > {before[0]}")
+    assert await page.evaluate("camera.toWorld(500, 300)") == pytest.approx(before[1:])
     await page.get_by_role("button", name="Show everything").click()
-    await page.wait_for_function(f"Math.abs(scene.camera.scale - {before[0]}) < 1")
+    await page.wait_for_function(f"Math.abs(camera.scale - {before[0]}) < 1")
 
 
 async def test_the_legend_filters_by_group(page: Page, address: str) -> None:
@@ -200,6 +200,13 @@ async def test_the_search_page_forgives_a_slip_and_filters_by_tag(page: Page, ad
     await expect(page.get_by_role("option").get_by_role("heading")).to_have_text(HOSTILE)
 
 
+def words_in_index(text: str) -> list[str]:
+    code = "import sys; from _notes.index import find_words; print(*find_words(sys.argv[1]))"
+    command = [sys.executable, "-X", "utf8", "-c", code, text]
+    found = subprocess.run(command, cwd=TOOLS, capture_output=True, encoding="utf-8", check=True)
+    return found.stdout.split()
+
+
 @pytest.mark.parametrize(
     "text", ["ÜBER Straße", "Hōkūle\u02bba", "ΟΔΟΣ", "東京 ビル", "naïve½", "İ"]
 )
@@ -207,13 +214,5 @@ async def test_page_and_tool_split_and_fold_words_alike(
     text: str, page: Page, address: str
 ) -> None:
     """Else a word in the index could not be found."""
-    code = "import sys; from _notes.index import find_words; print(*find_words(sys.argv[1]))"
-    words = subprocess.run(
-        [sys.executable, "-X", "utf8", "-c", code, text],
-        cwd=TOOLS,
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-    ).stdout.split()
     await page.goto(f"{address}/search.html")
-    assert await page.evaluate("wordsOf", text) == words
+    assert await page.evaluate("wordsOf", text) == words_in_index(text)

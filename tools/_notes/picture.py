@@ -2,13 +2,14 @@
 
 import statistics
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from . import layout
 from .analysis import find_communities, rank_notes
 from .markdown import excerpt
 from .network import Network
+from .note import Note
 from .resolve import Outcome
 
 _MOST_CENTRAL = 5
@@ -22,26 +23,22 @@ def describe_graph(network: Network, progress: Callable[[float, str], None]) -> 
     of highest rank as `{id, title, rank}`.
     `communities`: `{id, name, size}`, the largest first, named after its most central note.
     `orphans`, `hubs`: ids of notes without any link, and of those with unusually many.
-    `nodes`: `{id, title, rank, community, links_in, links_out, tags, created, excerpt, x, y}`;
+    `nodes`: `{id, title, tags, created, excerpt, rank, community, links_in, links_out, x, y}`;
     an orphan's community is null; one unit of x and y is the length of a link at rest.
     `edges`: `{source, target, count}`, by id.
     """
     notes = network.notes
     progress(55, "Ranking the notes")
     ranks = rank_notes(network)
-    by_rank = sorted(range(len(notes)), key=lambda number: (-ranks[number], notes[number].id))
     progress(65, "Finding what belongs together")
     communities = find_communities(network)
     community_of = {number: place for place, group in enumerate(communities) for number in group}
     progress(75, "Placing the notes")
-    spots = layout.place(
-        len(notes),
-        list(network.edges),
-        [community_of.get(number, -1) for number in range(len(notes))],
-    )
+    places = [community_of.get(number, -1) for number in range(len(notes))]
+    spots = layout.place(len(notes), list(network.edges), places)
+    orphans = [note.id for number, note in enumerate(notes) if number not in community_of]
     links_out = Counter(source for source, _ in network.edges)
     links_in = Counter(target for _, target in network.edges)
-    orphans = [note.id for number, note in enumerate(notes) if number not in community_of]
     return {
         "summary": {
             "notes": len(notes),
@@ -50,14 +47,7 @@ def describe_graph(network: Network, progress: Callable[[float, str], None]) -> 
             "communities": len(communities),
             "broken_links": network.count(Outcome.BROKEN),
             "ambiguous_links": network.count(Outcome.AMBIGUOUS),
-            "most_central": [
-                {
-                    "id": notes[number].id,
-                    "title": notes[number].title,
-                    "rank": round(ranks[number], 6),
-                }
-                for number in by_rank[:_MOST_CENTRAL]
-            ],
+            "most_central": _most_central(notes, ranks),
         },
         "communities": [
             {
@@ -70,16 +60,12 @@ def describe_graph(network: Network, progress: Callable[[float, str], None]) -> 
         "orphans": orphans,
         "hubs": _hubs(network, links_in + links_out),
         "nodes": [
-            {
-                "id": note.id,
-                "title": note.title,
+            _describe_note(note)
+            | {
                 "rank": round(ranks[number], 6),
                 "community": community_of.get(number),
                 "links_in": links_in[number],
                 "links_out": links_out[number],
-                "tags": list(note.tags),
-                "created": note.created.isoformat() if note.created else None,
-                "excerpt": excerpt(note.prose),
                 "x": round(float(spots[number][0]), 3),
                 "y": round(float(spots[number][1]), 3),
             }
@@ -90,6 +76,24 @@ def describe_graph(network: Network, progress: Callable[[float, str], None]) -> 
             for (source, target), times in sorted(network.edges.items())
         ],
     }
+
+
+def _describe_note(note: Note) -> dict[str, Any]:
+    return {
+        "id": note.id,
+        "title": note.title,
+        "tags": list(note.tags),
+        "created": note.created.isoformat() if note.created else None,
+        "excerpt": excerpt(note.prose),
+    }
+
+
+def _most_central(notes: Sequence[Note], ranks: list[float]) -> list[dict[str, Any]]:
+    by_rank = sorted(range(len(notes)), key=lambda number: (-ranks[number], notes[number].id))
+    return [
+        {"id": notes[number].id, "title": notes[number].title, "rank": round(ranks[number], 6)}
+        for number in by_rank[:_MOST_CENTRAL]
+    ]
 
 
 def _hubs(network: Network, links: Counter[int]) -> list[str]:

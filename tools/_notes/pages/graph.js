@@ -17,7 +17,8 @@ for (const { source, target } of edges) {
 
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const simulation = new Simulation(nodes, edges);
-const scene = new Scene(canvas, nodes, edges, simulation);
+const camera = new Camera(simulation);
+const scene = new Scene(canvas, nodes, edges, camera);
 const everything = nodes.map((_, note) => note);
 const panel = new Panel(byId("panel"), nodes, edges, (group) => scene.colour(group), {
   open: (note) => open(note),
@@ -77,7 +78,7 @@ function open(note, { byKeyboard = false } = {}) {
   scene.selected = note;
   scene.focus = -1;
   panel.show(note);
-  scene.fit([...neighbours[note]], room(), { closest: Math.max(scene.camera.scale, scene.fitted * 1.6) });
+  camera.fit([...neighbours[note]], room(), Math.max(camera.scale, camera.fitted * 1.6));
   relight();
   if (byKeyboard) byId("panel").focus();
 }
@@ -91,7 +92,7 @@ function close() {
 }
 
 function showEverything() {
-  scene.fit(everything, room());
+  camera.fit(everything, room());
   wake();
 }
 
@@ -129,7 +130,7 @@ canvas.addEventListener("pointermove", (event) => {
   pointers.set(event.pointerId, [x, y]);
   if (pointers.size === 2) {
     const now = pinch();
-    scene.zoom(now.spread / Math.max(spread, 1), ...now.middle);
+    camera.zoom(now.spread / Math.max(spread, 1), ...now.middle);
     spread = now.spread;
   } else if (dragged) drag(x, y, before);
   wake();
@@ -140,10 +141,10 @@ function drag(x, y, [beforeX, beforeY]) {
   if (!dragged.moved) return;
   canvas.classList.add("dragging");
   if (dragged.note < 0) {
-    scene.pan(x - beforeX, y - beforeY);
+    camera.pan(x - beforeX, y - beforeY);
     return;
   }
-  simulation.hold(dragged.note, ...scene.toWorld(x, y));
+  simulation.hold(dragged.note, ...camera.toWorld(x, y));
   simulation.warm(0.35);
 }
 
@@ -164,13 +165,13 @@ canvas.addEventListener("pointercancel", release);
 canvas.addEventListener("pointerleave", () => focusOn(-1));
 canvas.addEventListener("dblclick", (event) => {
   const [x, y] = place(event);
-  if (scene.noteAt(x, y) < 0) scene.zoom(1.7, x, y);
+  if (scene.noteAt(x, y) < 0) camera.zoom(1.7, x, y);
   wake();
 });
 canvas.addEventListener("wheel", (event) => {
   event.preventDefault();
   const lines = event.deltaMode === 1 ? 20 : 1;
-  scene.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), ...place(event));
+  camera.zoom(Math.exp(-event.deltaY * lines * (event.ctrlKey ? 0.01 : 0.0016)), ...place(event));
   wake();
 }, { passive: false });
 
@@ -197,19 +198,19 @@ function nextNote([alongX, alongY]) {
 function goTo(note) {
   if (note < 0) return;
   focusOn(note);
-  const [x, y] = scene.toScreen(note);
+  const [x, y] = camera.toScreen(note);
   const { left, right, top, bottom } = room();
   if (x < left || x > right || y < top || y > bottom) {
-    scene.lookAt(simulation.x[note], simulation.y[note], scene.camera.scale, room());
+    camera.lookAt(simulation.x[note], simulation.y[note], camera.scale, room());
   }
   const { title, links_in: linksIn, links_out: linksOut } = nodes[note];
   byId("spoken").textContent = `${title}: ${count(linksIn, "link")} in, ${linksOut} out`;
 }
 
 const KEYS = {
-  "+": () => scene.zoom(1.3),
-  "=": () => scene.zoom(1.3),
-  "-": () => scene.zoom(1 / 1.3),
+  "+": () => camera.zoom(1.3),
+  "=": () => camera.zoom(1.3),
+  "-": () => camera.zoom(1 / 1.3),
   0: showEverything,
 };
 
@@ -264,7 +265,7 @@ function toggle(event, group) {
 byId("zoom").addEventListener("click", (event) => {
   const way = event.target.closest("button")?.dataset.zoom;
   if (way === "fit") showEverything();
-  else if (way) scene.zoom(way === "in" ? 1.4 : 1 / 1.4);
+  else if (way) camera.zoom(way === "in" ? 1.4 : 1 / 1.4);
   wake();
 });
 
@@ -283,6 +284,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
 fillHead();
 fillLegend();
 byId("empty").hidden = nodes.length > 0;
-scene.fit(everything, room(), { atOnce: true });
+camera.fit(everything, room());
+camera.arrive();
 if (!still) simulation.warm(0.12);
 wake();

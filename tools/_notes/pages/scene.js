@@ -1,5 +1,5 @@
 "use strict";
-// Where the camera looks, and how notes and links are drawn on the canvas.
+// How notes and links are drawn on the canvas.
 
 const GROUP_COLOURS = 10;
 
@@ -7,14 +7,12 @@ const GROUP_COLOURS = 10;
 const LABEL_SPOTS = [[0, 1], [0, -1], [1, 0], [-1, 0]];
 
 class Scene {
-  constructor(canvas, nodes, edges, simulation) {
+  constructor(canvas, nodes, edges, camera) {
     this.canvas = canvas;
     this.context = canvas.getContext("2d");
     this.nodes = nodes;
     this.edges = edges;
-    this.simulation = simulation;
-    this.camera = { x: 0, y: 0, scale: 1 };
-    this.goal = null;
+    this.camera = camera;
     this.lit = null; // The notes to show; null is all of them.
     this.focus = -1; // The note under the pointer or the keyboard.
     this.selected = -1;
@@ -44,72 +42,18 @@ class Scene {
   resize() {
     const { clientWidth, clientHeight } = this.canvas;
     const density = window.devicePixelRatio || 1;
-    this.width = clientWidth;
-    this.height = clientHeight;
+    this.width = this.camera.width = clientWidth;
+    this.height = this.camera.height = clientHeight;
     this.canvas.width = Math.round(clientWidth * density);
     this.canvas.height = Math.round(clientHeight * density);
     this.context.setTransform(density, 0, 0, density, 0, 0);
-  }
-
-  /** Look at *notes* so that they fill the room that the cards leave; at once or in a glide. */
-  fit(notes, room, { atOnce = false, closest = 130 } = {}) {
-    if (!notes.length) return;
-    const xs = notes.map((note) => this.simulation.x[note]);
-    const ys = notes.map((note) => this.simulation.y[note]);
-    const [left, right] = [Math.min(...xs), Math.max(...xs)];
-    const [top, bottom] = [Math.min(...ys), Math.max(...ys)];
-    // Names stick out farther to the sides than above and below.
-    const wide = (room.right - room.left - 150) / Math.max(right - left, 0.1);
-    const high = (room.bottom - room.top - 90) / Math.max(bottom - top, 0.1);
-    const scale = Math.max(1, Math.min(wide, high, closest));
-    this.lookAt((left + right) / 2, (top + bottom) / 2, scale, room, atOnce);
-    if (atOnce) this.fitted = scale;
-  }
-
-  lookAt(x, y, scale, room, atOnce = false) {
-    const middleX = (room.left + room.right) / 2 - this.width / 2;
-    const middleY = (room.top + room.bottom) / 2 - this.height / 2;
-    const view = { x: x - middleX / scale, y: y - middleY / scale, scale };
-    this.goal = atOnce ? null : view;
-    if (atOnce) this.camera = view;
-  }
-
-  /** Zoom by *factor*, what is at a place on the screen staying there. */
-  zoom(factor, screenX = this.width / 2, screenY = this.height / 2) {
-    const [x, y] = this.toWorld(screenX, screenY);
-    const scale = Math.min(1500, Math.max(0.5, this.camera.scale * factor));
-    this.goal = null;
-    this.camera = {
-      x: x - (screenX - this.width / 2) / scale,
-      y: y - (screenY - this.height / 2) / scale,
-      scale,
-    };
-  }
-
-  pan(byX, byY) {
-    this.goal = null;
-    this.camera.x -= byX / this.camera.scale;
-    this.camera.y -= byY / this.camera.scale;
-  }
-
-  toWorld(screenX, screenY) {
-    const { x, y, scale } = this.camera;
-    return [x + (screenX - this.width / 2) / scale, y + (screenY - this.height / 2) / scale];
-  }
-
-  toScreen(note) {
-    const { x, y, scale } = this.camera;
-    return [
-      (this.simulation.x[note] - x) * scale + this.width / 2,
-      (this.simulation.y[note] - y) * scale + this.height / 2,
-    ];
   }
 
   /** Give the note at a place on the screen, or -1. */
   noteAt(screenX, screenY) {
     let [nearest, least] = [-1, Infinity];
     for (let note = 0; note < this.nodes.length; note++) {
-      const [x, y] = this.toScreen(note);
+      const [x, y] = this.camera.toScreen(note);
       const beyond = Math.hypot(x - screenX, y - screenY) - this.#size(note);
       if (beyond < 7 && beyond < least) [nearest, least] = [note, beyond];
     }
@@ -118,32 +62,15 @@ class Scene {
 
   /** Draw one frame; true while something on it is still moving towards its place. */
   draw() {
-    const moving = this.#glide() | this.#fade();
+    const moving = this.camera.step() | this.#fade();
     const { context } = this;
     context.clearRect(0, 0, this.width, this.height);
     context.lineCap = "round";
-    this.places = this.nodes.map((_, note) => this.toScreen(note));
+    this.places = this.nodes.map((_, note) => this.camera.toScreen(note));
     this.#drawEdges();
     this.#drawNodes();
     this.#drawLabels();
     return Boolean(moving);
-  }
-
-  #glide() {
-    if (!this.goal) return false;
-    const { camera, goal } = this;
-    const share = matchMedia("(prefers-reduced-motion: reduce)").matches ? 1 : 0.16;
-    const near = Math.abs(goal.scale / camera.scale - 1) < 0.002
-      && Math.hypot(goal.x - camera.x, goal.y - camera.y) * camera.scale < 0.5;
-    if (near || share === 1) {
-      this.camera = goal;
-      this.goal = null;
-      return false;
-    }
-    camera.scale *= (goal.scale / camera.scale) ** share;
-    camera.x += (goal.x - camera.x) * share;
-    camera.y += (goal.y - camera.y) * share;
-    return true;
   }
 
   #fade() {
@@ -162,7 +89,8 @@ class Scene {
 
   #size(note) {
     // Notes grow more slowly than the space between them, so that zooming in separates them.
-    return this.radius[note] * Math.min(2.2, Math.max(0.35, (this.camera.scale / this.fitted) ** 0.45));
+    const small = Math.min(1, Math.max(0.5, this.width / 900));
+    return small * this.radius[note] * Math.min(2.2, Math.max(0.35, this.camera.closeness ** 0.45));
   }
 
   #edgeGroup({ source, target }) {
@@ -173,16 +101,19 @@ class Scene {
   #drawEdges() {
     const { context } = this;
     const many = Math.min(1, Math.sqrt(400 / Math.max(1, this.edges.length)));
-    const fade = this.lit ? 0.28 : 1;
+    const centre = this.focus >= 0 ? this.focus : this.selected;
+    const isLit = ({ source, target }) =>
+      !this.lit || (centre < 0 && this.lit.has(source) && this.lit.has(target));
+    context.lineWidth = 1.1;
     for (const [group, edges] of this.edgesByColour) {
       context.strokeStyle = this.colour(group);
-      context.globalAlpha = (group === -1 ? 0.26 : 0.45) * fade * (0.3 + 0.7 * many);
-      context.lineWidth = 1.1;
-      context.beginPath();
-      for (const edge of edges) this.#traceEdge(edge);
-      context.stroke();
+      for (const [isBright, some] of groupBy(edges, isLit)) {
+        context.globalAlpha = (group === -1 ? 0.26 : 0.45) * (isBright ? 1 : 0.28) * (0.3 + 0.7 * many);
+        context.beginPath();
+        for (const edge of some) this.#traceEdge(edge);
+        context.stroke();
+      }
     }
-    const centre = this.focus >= 0 ? this.focus : this.selected;
     if (centre >= 0) this.#drawEdgesOf(centre);
     context.globalAlpha = 1;
   }
@@ -275,7 +206,7 @@ class Scene {
     const first = [this.focus, this.selected].filter((note) => note >= 0);
     const lit = this.lit ? this.byRank.filter((note) => this.lit.has(note)) : this.byRank;
     const taken = this.#crowded();
-    const closeness = this.camera.scale / this.fitted;
+    const { closeness } = this.camera;
     context.textAlign = "center";
     context.textBaseline = "middle";
     context.lineJoin = "round";
