@@ -13,13 +13,19 @@ from tests.servers import new_database
 
 
 @pytest.fixture(scope="session")
-async def migrated(servers: EmbeddedServers) -> AsyncGenerator[Database]:
-    """Give a database with the schema, shared by the tests of this room."""
+async def migrated_url(servers: EmbeddedServers) -> AsyncGenerator[str]:
+    """Give the address of a database with the schema, shared by the tests of these rooms."""
     async with new_database(servers) as url:
-        database = Database(url, name="tests")
-        await upgrade(database)
-        yield database
-        await database.close()
+        yield url
+
+
+@pytest.fixture(scope="session")
+async def migrated(migrated_url: str) -> AsyncGenerator[Database]:
+    """Give the database at that address."""
+    database = Database(migrated_url, name="tests")
+    await upgrade(database)
+    yield database
+    await database.close()
 
 
 @pytest.fixture
