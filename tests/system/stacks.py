@@ -65,33 +65,46 @@ def running_stack(**settings: str) -> Generator[RunningStack]:
 
     *settings* are environment variables by name (`DATA20_LEASE_SECONDS="4"`).
     """
+    with stack_folder() as folder, started_stack(folder, **settings) as stack:
+        yield stack
+        _stop(stack.process, folder)
+
+
+@contextmanager
+def stack_folder() -> Generator[Path]:
+    """Give an empty folder for a service to live in."""
     with tempfile.TemporaryDirectory(prefix="data20-tests-") as name:
         folder = Path(name)
         folder.chmod(0o711)  # Root's servers run as another user.
-        env = clean_environment(
-            DATA20_VAR_DIR=str(folder / "var"),
-            DATA20_PORT="0",
-            DATA20_TOOLS_DIR=os.pathsep.join((str(CHECKOUT / "tools"), str(TEST_TOOLS))),
-            DATA20_LOG_FORMAT="console",
-            **settings,
+        yield folder
+
+
+@contextmanager
+def started_stack(folder: Path, **settings: str) -> Generator[RunningStack]:
+    """Run `data20 up` in *folder*, which may hold what an earlier one left; kill it at the end."""
+    env = clean_environment(
+        DATA20_VAR_DIR=str(folder / "var"),
+        DATA20_PORT="0",
+        DATA20_TOOLS_DIR=os.pathsep.join((str(CHECKOUT / "tools"), str(TEST_TOOLS))),
+        DATA20_LOG_FORMAT="console",
+        **settings,
+    )
+    with (folder / "stderr").open("w") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "up"],
+            cwd=folder,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
         )
-        with (folder / "stderr").open("w") as log:
-            process = subprocess.Popen(
-                [*COMMAND, "up"],
-                cwd=folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                text=True,
-            )
-        try:
-            url = _address(process, folder)
-            yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process)
-            _stop(process, folder)
-        finally:
-            process.kill()  # The kernel ends its children with it.
-            process.communicate()
+    try:
+        url = _address(process, folder)
+        yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process)
+    finally:
+        process.kill()  # The kernel ends its children with it.
+        process.communicate()
 
 
 def _address(process: "subprocess.Popen[str]", folder: Path) -> str:
