@@ -37,6 +37,7 @@ class Copier:
 
     target: Path
     left_bytes: int
+    file_limit: int = FILE_LIMIT
     copies: list[Copy] = field(default_factory=list[Copy])
     skipped: Counter[Skip] = field(default_factory=Counter[Skip])
 
@@ -77,7 +78,7 @@ class Copier:
             return Skip.KIND
         if status.st_nlink > 1:
             return Skip.HARD_LINK
-        if len(self.copies) >= FILE_LIMIT:
+        if len(self.copies) >= self.file_limit:
             return Skip.COUNT
         if status.st_size > self.left_bytes:
             return Skip.SIZE
@@ -93,11 +94,12 @@ def _copy_bytes(source: int, target: Path, limit_bytes: int) -> tuple[int, str]:
     """Copy up to *limit_bytes* to a new file on the disk; their number and digest."""
     digest = hashlib.sha256()
     size = 0
-    with target.open("xb", buffering=0) as file:
+    with target.open("xb") as file:
         while data := os.read(source, min(_COPY_BYTES, limit_bytes - size)):
             digest.update(data)
             file.write(data)
             size += len(data)
+        file.flush()
         os.fsync(file.fileno())
     return size, digest.hexdigest()
 

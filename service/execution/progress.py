@@ -23,6 +23,7 @@ _UNFINISHED = re.compile(r"\x1b(?:\](?:9(?:;(?:4[^\x07\x1b]{0,32}\x1b?)?)?)?)?\Z
 _UNFINISHED_CHARACTERS = 64
 _LINE = re.compile(r"::progress\s+(\d{1,10}(?:\.\d{1,10})?)\s*%?(?:\s+(.*))?\s*\Z", re.DOTALL)
 _BAR = re.compile(r"(?<![\d.])(\d{1,3}(?:\.\d{1,10})?) ?%")
+_DRAWING = re.compile(r"[#=>█▉▊▋▌▍▎▏━╸╺─]{2,}.*", re.DOTALL)
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -60,7 +61,7 @@ def read_bar(text: str) -> Progress | None:
     match = _BAR.search(plain)
     if match is None:
         return None
-    message = plain[: match.start()].strip(" :\t|[")
+    message = _DRAWING.sub("", plain[: match.start()]).strip(" :\t|[")
     return Progress(_clamp(float(match[1])), message or None)
 
 
