@@ -61,7 +61,7 @@ def _lock(folder: Path) -> None:
 def _bury(folder: Path) -> None:
     """Go deeper than a path or a recursion can."""
     here = os.open(folder, os.O_RDONLY)
-    for _ in range(3000):
+    for _ in range(1100):
         os.mkdir("deeper", dir_fd=here)
         below = os.open("deeper", os.O_RDONLY, dir_fd=here)
         os.close(here)
