@@ -16,6 +16,11 @@ def line(mark: str, topic: str, text: str) -> str:
     return f"  {mark}  {topic:<{_WIDTH}}{text}"
 
 
+def is_trouble(each: str) -> bool:
+    """Tell whether a line says that something must be done."""
+    return each.startswith("  !!")
+
+
 async def database_line(database: Database, origin: str) -> str:
     """Say which PostgreSQL answers, or that none does."""
     try:

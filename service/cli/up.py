@@ -15,7 +15,7 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx2 as httpx
 
@@ -36,6 +36,8 @@ from service.tools.catalog import Catalog
 _READY_SECONDS = 30.0
 
 Say = Callable[[str], None]
+
+_Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,9 +101,29 @@ class Stack:
         """Return when a signal came. Raises Data20Error when a process does not stay up."""
         await self._unless_dead(self._stopping.wait())
 
-    async def until_ready(self) -> None:
-        """Return when jobs are accepted and a worker is there. Raises Data20Error."""
-        await self._unless_dead(self._poll())
+    async def until_ready(self) -> bool:
+        """Return True when jobs are accepted and a worker is there, False when a signal came first.
+
+        Raises Data20Error.
+        """
+        return await self.unless_stopped(self._poll()) is not None
+
+    async def unless_stopped(self, step: Coroutine[Any, Any, _Result]) -> _Result | None:
+        """Return what *step* does; None when a signal came first.
+
+        Raises what it raises, and Data20Error when a process does not stay up.
+        """
+        work = asyncio.ensure_future(step)
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        try:
+            await self._unless_dead(
+                asyncio.wait((work, stopped), return_when=asyncio.FIRST_COMPLETED)
+            )
+            return work.result() if work.done() else None
+        finally:
+            for task in (work, stopped):
+                task.cancel()
+            await asyncio.gather(work, stopped, return_exceptions=True)
 
     def heed_signals(self, say: Say) -> None:
         """Stop at the first SIGINT or SIGTERM; at a second one, hurry."""
@@ -123,10 +145,16 @@ class Stack:
             child.ask_to_stop()
             await child.ended()
 
-    async def _poll(self) -> None:
-        async with asyncio.timeout(_READY_SECONDS), httpx.AsyncClient() as client:
-            while not await _is_ready(client, self.url):  # noqa: ASYNC110  # Another process.
-                await asyncio.sleep(0.05)
+    async def _poll(self) -> bool:
+        # A proxy that the environment names cannot lead to ourselves.
+        client = httpx.AsyncClient(trust_env=False)
+        try:
+            async with asyncio.timeout(_READY_SECONDS), client:
+                while not await _is_ready(client, self.url):  # noqa: ASYNC110  # Another process.
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise Data20Error(f"Nothing is ready at {self.url}") from None
+        return True
 
     async def _unless_dead(self, step: Coroutine[Any, Any, Any]) -> None:
         tasks = [
@@ -139,8 +167,6 @@ class Stack:
             for task in tasks:
                 if task.done():
                     task.result()
-        except TimeoutError:
-            raise Data20Error(f"Nothing answers at {self.url}") from None
         finally:
             for task in tasks:
                 task.cancel()
@@ -167,6 +193,7 @@ async def stack(
         **os.environ,
         "DATABASE_URL": addresses.database_url,
         "REDIS_URL": addresses.redis_url,
+        "DATA20_LOG_LEVEL": settings.log_level,
     }
     listener.set_inheritable(True)  # Has no keywords.
     descriptor = listener.fileno()
@@ -176,11 +203,10 @@ async def stack(
     running.heed_signals(say)
     try:
         await asyncio.gather(api.start(), worker.start())
-        await running.until_ready()
-        say(
-            banner.line("ok", "worker", f"{settings.worker}, {settings.concurrency} jobs at a time")
-        )
-        say(banner.line("->", "open", url))
+        if await running.until_ready():
+            at_a_time = f"{settings.concurrency} jobs at a time"
+            say(banner.line("ok", "worker", f"{settings.worker}, {at_a_time}"))
+            say(banner.line("->", "open", url))
         yield running
     finally:
         await running.stop()
