@@ -28,6 +28,13 @@ class Place:
         return cls(job.created_at, job.id)
 
 
+LISTED_CHARACTERS = 1000
+"""The most that a list of jobs holds of each of a job's outputs: their ends."""
+
+CUT_MARK = "[...]\n"
+"""What stands before an end in a list where something is missing before it."""
+
+
 @dataclass(frozen=True, slots=True)
 class JobDetail:
     """A job with its latest result, if it has one, and the names of its artifacts."""
@@ -44,11 +51,26 @@ _ARTIFACT_NAMES = (
     .scalar_subquery()
     .label("artifact_names")
 )
-_DETAIL = sa.select(
-    jobs,
-    *(column.label(f"result_{column.name}") for column in results.c),
-    _ARTIFACT_NAMES,
-).select_from(jobs.outerjoin(results, results.c.job_id == jobs.c.id))
+
+
+def _shortened(column: sa.ColumnElement[str]) -> sa.ColumnElement[str]:
+    """Cut a text to its end in the database, so that a list moves no megabytes."""
+    end = sa.func.right(column, LISTED_CHARACTERS)
+    is_long = sa.func.length(column) > LISTED_CHARACTERS
+    return sa.case((is_long, sa.literal(CUT_MARK).concat(end)), else_=column)
+
+
+def _with_result(**instead: sa.ColumnElement[Any]) -> sa.Select[Any]:
+    """Select jobs with their results; *instead* replaces columns of these."""
+    return sa.select(
+        jobs,
+        *(instead.get(each.name, each).label(f"result_{each.name}") for each in results.c),
+        _ARTIFACT_NAMES,
+    ).select_from(jobs.outerjoin(results, results.c.job_id == jobs.c.id))
+
+
+_DETAIL = _with_result()
+_LISTED = _with_result(output=_shortened(results.c.output), error=_shortened(results.c.error))
 
 
 def _detail(row: sa.Row[Any]) -> JobDetail:
@@ -89,8 +111,11 @@ async def list_jobs(
     behind: Place | None = None,
     most: int = 50,
 ) -> list[JobDetail]:
-    """Return jobs, newest first, that fit every filter given; at most *most* of them."""
-    query = _DETAIL.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(most)
+    """Return jobs, newest first, that fit every filter given; at most *most* of them.
+
+    Of what they printed only the last LISTED_CHARACTERS are there.
+    """
+    query = _LISTED.order_by(jobs.c.created_at.desc(), jobs.c.id.desc()).limit(most)
     if statuses:
         query = query.where(jobs.c.status.in_(statuses))
     if tool_name is not None:
@@ -140,6 +165,8 @@ async def list_artifacts(connection: AsyncConnection, job_id: UUID) -> list[Arti
 
 async def get_artifact(connection: AsyncConnection, job_id: UUID, name: str) -> Artifact:
     """Return one artifact; raise ArtifactNotFoundError when the job has none of that name."""
+    if "\0" in name:  # Which PostgreSQL's text cannot hold, not even to look for it.
+        raise ArtifactNotFoundError(job_id, name)
     row = (
         await connection.execute(
             sa.select(artifacts).where(artifacts.c.job_id == job_id, artifacts.c.name == name)
