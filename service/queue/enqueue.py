@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import structlog
 
-from service.errors import BrokerUnavailableError
+from service.errors import BrokerUnavailableError, StoreUnavailableError
 from service.queue.broker import Broker
 from service.queue.delivery import Delivery
 from service.store import jobs
@@ -37,9 +37,14 @@ async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
     except BrokerUnavailableError as error:
         log.warning("delivery put off", job_id=str(job.id), reason=str(error))
         return job
-    async with database.connect() as connection:
-        # No row: a worker was faster than this statement, and the job further than queued.
-        marked = await jobs.mark_enqueued(connection, job.id)
+    try:
+        async with database.connect() as connection:
+            # No row: a worker was faster than this statement, and the job further than queued.
+            marked = await jobs.mark_enqueued(connection, job.id)
+    except StoreUnavailableError as error:
+        # The job was accepted and delivered; who asks again because of an error gets two.
+        log.warning("delivery not noted", job_id=str(job.id), reason=str(error))
+        marked = None
     return marked or replace(job, status=Status.QUEUED)
 
 
