@@ -15,7 +15,7 @@ def plan(tool: Tool, parameters: Mapping[str, Any], settings: Settings) -> NewJo
     """Return the job: what the tool says goes before the settings, but no limit above theirs."""
     options = tool.options
     hard = min(_first(options.time_limit, settings.time_limit), settings.time_limit)
-    soft = min(_first(options.soft_time_limit, settings.soft_time_limit), hard)
+    soft = min(_first(options.soft_time_limit, settings.soft_time_limit), settings.soft_time_limit)
     return NewJob(
         tool_name=tool.name,
         parameters=dict(parameters),
@@ -23,7 +23,7 @@ def plan(tool: Tool, parameters: Mapping[str, Any], settings: Settings) -> NewJo
         priority=int(_first(options.priority, DEFAULT_PRIORITY)),
         max_attempts=1 + int(_first(options.max_retries, settings.max_retries)),
         retry_delay_seconds=_first(options.retry_delay, settings.retry_delay),
-        soft_limit_seconds=soft,
+        soft_limit_seconds=min(soft, hard),
         hard_limit_seconds=hard,
     )
 
