@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from service.config import Settings, load_settings
@@ -14,9 +15,8 @@ from service.queue.broker import Broker
 from service.store.database import Database
 from service.tools.catalog import Catalog
 from service.web import artifacts, jobs, problems, run, system, tools
+from service.web.headers import SafeHeaders
 from service.web.state import State
-
-MOST_BODY_BYTES = 1_000_000
 
 ROUTES = [
     Route("/", system.index),
@@ -69,7 +69,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
 
     return Starlette(
         routes=ROUTES,
+        middleware=[Middleware(SafeHeaders)],
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
-        max_body_size=MOST_BODY_BYTES,
     )

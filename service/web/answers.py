@@ -16,9 +16,4 @@ def json_answer(
 ) -> Response:
     """Return *content* as a JSON response; moments are ISO 8601 with a numeric offset."""
     data = content.model_dump() if isinstance(content, BaseModel) else content
-    return Response(
-        orjson.dumps(data),
-        status,
-        media_type="application/json",
-        headers={"Cache-Control": "no-store", **(headers or {})},
-    )
+    return Response(orjson.dumps(data), status, media_type="application/json", headers=headers)

@@ -21,7 +21,11 @@ from service.web.state import ApiRequest
 
 
 class JobView(BaseModel):
-    """A job as clients see it. `task_id` and `celery_task_id` are its id under other names."""
+    """A job as clients see it. `task_id` and `celery_task_id` are its id under other names.
+
+    `output` and `error` are the ends of what the latest attempt printed, and say so in their first
+    line where something is missing before it; in a list they are shorter.
+    """
 
     job_id: str
     task_id: str
@@ -112,7 +116,8 @@ class JobsQuery(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     status: Annotated[list[Status], BeforeValidator(_split)] = Field(default_factory=list[Status])
-    tool: str | None = None
+    # Without NUL, which PostgreSQL cannot even look for.
+    tool: str | None = Field(default=None, max_length=200, pattern=r"^[^\x00]*$")
     cursor: str | None = None
     limit: int = Field(default=50, ge=1, le=200)
 

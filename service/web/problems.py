@@ -17,6 +17,7 @@ from starlette.responses import Response
 
 from service import errors
 from service.errors import Violation
+from service.web.headers import SAFE_HEADERS
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -27,7 +28,6 @@ STATUSES: Mapping[type[Exception], HTTPStatus] = {
     errors.NotFoundError: HTTPStatus.NOT_FOUND,
     errors.ToolBrokenError: HTTPStatus.CONFLICT,
     errors.JobFinishedError: HTTPStatus.CONFLICT,
-    errors.StoreUnavailableError: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
 
@@ -76,18 +76,24 @@ def problem(
     )
 
 
-async def refuse(_: Request, error: Exception) -> Response:
+async def refuse(request: Request, error: Exception) -> Response:
     """Answer an error of our own tree."""
     if isinstance(error, MalformedBodyError):
         return problem(HTTPStatus.BAD_REQUEST, str(error))
     if isinstance(error, WrongRequestError | errors.InvalidParametersError):
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, [_field(v) for v in error.violations])
+    if isinstance(error, errors.StoreUnavailableError):
+        # Its reason names hosts and users: that is for the log.
+        log.warning("request put off", path=request.scope["path"], reason=str(error))
+        return problem(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            "The database does not answer; ask again in a moment",
+            headers={"Retry-After": str(RETRY_AFTER_SECONDS)},
+        )
     for kind, status in STATUSES.items():
         if isinstance(error, kind):
-            waits = status is HTTPStatus.SERVICE_UNAVAILABLE
-            headers = {"Retry-After": str(RETRY_AFTER_SECONDS)} if waits else None
-            return problem(status, str(error), headers=headers)
-    return await fail(_, error)
+            return problem(status, str(error))
+    return await fail(request, error)
 
 
 async def refuse_http(_: Request, error: Exception) -> Response:
@@ -100,8 +106,13 @@ async def refuse_http(_: Request, error: Exception) -> Response:
 
 async def fail(request: Request, error: Exception) -> Response:
     """Answer a fault of ours: it is in the log, and the client learns no more than that."""
-    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
-    return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "The service made a mistake; it is in its log")
+    # Not `request.url`: it cannot be read when the Host header is malformed.
+    log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
+    return problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The service made a mistake; it is in its log",
+        headers=SAFE_HEADERS,  # This answer is given outside all middleware.
+    )
 
 
 def _field(violation: Violation) -> dict[str, Any]:
@@ -115,10 +126,14 @@ def _field(violation: Violation) -> dict[str, Any]:
 
 def _short(value: object) -> object:
     """Return a value as it came, or its beginning where it would fill the screen."""
-    text = value if isinstance(value, str) else repr(value)
-    if len(text) <= 200:
-        return value
-    return f"{text[:200]}..."
+    if isinstance(value, str):
+        text = value
+    else:
+        try:
+            text = orjson.dumps(value, default=repr).decode()
+        except orjson.JSONEncodeError:  # Nested deeper than can be written.
+            return "..."
+    return value if len(text) <= 200 else f"{text[:200]}..."
 
 
 def _sentence(loc: tuple[int | str, ...], message: str) -> str:

@@ -19,7 +19,7 @@ class RunRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    tool_name: str = Field(min_length=1)
+    tool_name: str = Field(min_length=1, max_length=200)
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 

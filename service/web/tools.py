@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from service.errors import ToolNotFoundError
+from service.tools.tool import printable
 from service.web.answers import json_answer
 from service.web.state import ApiRequest
 
@@ -23,4 +24,4 @@ async def show_tool(request: ApiRequest) -> Response:
     for tool in catalog.tools():
         if tool.name == name:
             return json_answer(tool.describe())
-    raise ToolNotFoundError(name)
+    raise ToolNotFoundError(printable(name))
