@@ -5,18 +5,21 @@ A tool's HTML, SVG or XML is a stranger's program in our address. The `sandbox` 
 and no window (Content Security Policy Level 3, section 6.3.2).
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from typing import BinaryIO
 from urllib.parse import quote
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from service.store import lookup
 from service.store.records import Artifact
 from service.web.answers import json_answer
+from service.web.ranges import UnsatisfiableRangeError, is_held, read_range
 from service.web.reading import read_query
 from service.web.state import ApiRequest
 
@@ -60,9 +63,10 @@ async def list_artifacts(request: ApiRequest) -> Response:
 
 
 async def download_artifact(request: ApiRequest) -> Response:
-    """`GET /api/jobs/{job_id}/artifacts/{name}`: one file; `?download=true` saves it.
+    """`GET /api/jobs/{job_id}/artifacts/{name}`: one file or a range of it.
 
-    The name is looked up in the job's list and never becomes a path.
+    With `?download=true` browsers save it. The name is looked up in the job's list and never
+    becomes a path.
     """
     query = read_query(request, DownloadQuery)
     state = request.state
@@ -71,27 +75,71 @@ async def download_artifact(request: ApiRequest) -> Response:
             connection, request.path_params["job_id"], request.path_params["name"]
         )
     headers = _headers(artifact, is_download=query.download)
-    if request.headers.get("if-none-match") == headers["ETag"]:
+    if is_held(request.headers.get("if-none-match", ""), headers["ETag"]):
         return Response(status_code=304, headers=headers)
+    wanted = _wanted(request, artifact.size, headers["ETag"])
     file = await run_in_threadpool(state["artifacts"].open, artifact.location)
-    headers["Content-Length"] = str(artifact.size)
-    return StreamingResponse(_stream(file), media_type=artifact.media_type, headers=headers)
+    if wanted is None:
+        return _FileAnswer(file, range(artifact.size), 200, artifact.media_type, headers)
+    headers["Content-Range"] = f"bytes {wanted.start}-{wanted.stop - 1}/{artifact.size}"
+    return _FileAnswer(file, wanted, 206, artifact.media_type, headers)
+
+
+def _wanted(request: ApiRequest, size: int, tag: str) -> range | None:
+    """Return the range to be sent; `None` when it is the whole file."""
+    if request.headers.get("if-range", tag) != tag:
+        return None  # The client holds a part of what was another file.
+    try:
+        return read_range(request.headers.get("range", ""), size)
+    except UnsatisfiableRangeError:
+        raise HTTPException(416, headers={"Content-Range": f"bytes */{size}"}) from None
 
 
 def _headers(artifact: Artifact, *, is_download: bool) -> dict[str, str]:
     kind = "attachment" if is_download else "inline"
     file_name = quote(artifact.name.rpartition("/")[2], safe="")
     return {
+        "Accept-Ranges": "bytes",
         "ETag": f'"{artifact.sha256}"',
         "Cache-Control": "private, no-cache",
         "Content-Disposition": f"{kind}; filename*=UTF-8''{file_name}",
         "Content-Security-Policy": SANDBOX,
-        "Cross-Origin-Resource-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
 
 
-async def _stream(file: BinaryIO) -> AsyncGenerator[bytes]:
-    with file:
-        while chunk := await run_in_threadpool(file.read, _CHUNK_BYTES):
-            yield chunk
+class _FileAnswer(StreamingResponse):
+    """Sends the bytes at some positions of an open file, and closes it whatever happens."""
+
+    def __init__(
+        self,
+        file: BinaryIO,
+        wanted: range,
+        status: int,
+        media_type: str,
+        headers: Mapping[str, str],
+    ) -> None:
+        super().__init__(
+            _read(file, wanted),
+            status,
+            headers={**headers, "Content-Length": str(len(wanted))},
+            media_type=media_type,
+        )
+        self._file = file
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._file:
+            if scope["method"] == "HEAD":
+                await Response(status_code=self.status_code, headers=self.headers)(
+                    scope, receive, send
+                )
+            else:
+                await super().__call__(scope, receive, send)
+
+
+async def _read(file: BinaryIO, wanted: range) -> AsyncGenerator[bytes]:
+    left = len(wanted)
+    file.seek(wanted.start)
+    while left and (chunk := await run_in_threadpool(file.read, min(left, _CHUNK_BYTES))):
+        left -= len(chunk)
+        yield chunk
