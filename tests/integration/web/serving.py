@@ -1,0 +1,48 @@
+"""The application as a server would run it, called in this process."""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from httpx2 import ASGITransport, AsyncClient
+from pydantic import SecretStr
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from service.api import create_app
+from service.config import Settings
+
+DEAD_PORT = 1
+"""Nobody listens there: connections are refused at once."""
+
+
+def settings_for(folder: Path, *, database_url: str, redis_url: str) -> Settings:
+    """Return settings under which *folder* holds `tools`, and `var` for all that is kept."""
+    return Settings(
+        database_url=SecretStr(database_url),
+        redis_url=SecretStr(redis_url),
+        tools_dir=(folder / "tools",),
+        var_dir=folder / "var",
+    )
+
+
+@asynccontextmanager
+async def serving(settings: Settings, *, raises: bool = True) -> AsyncGenerator[AsyncClient]:
+    """Give a client of the application, whose lifespan lasts as long.
+
+    With *raises* a fault in the application is raised in the test; else it is answered.
+    """
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
+        transport = ASGITransport(_with_state(app, state), raise_app_exceptions=raises)
+        async with AsyncClient(transport=transport, base_url="http://data20.test") as client:
+            yield client
+
+
+def _with_state(app: ASGIApp, state: Mapping[str, object]) -> ASGIApp:
+    """Give every request the lifespan's state, as servers do."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        await app({**scope, "state": dict(state)}, receive, send)
+
+    return served
