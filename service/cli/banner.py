@@ -1,12 +1,15 @@
 """The lines a process prints when it starts: what it found, and where to look."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from service.errors import BrokerUnavailableError, StoreUnavailableError
-from service.queue.broker import Broker
-from service.store.database import Database
-from service.tools.catalog import Catalog
+
+if TYPE_CHECKING:  # They take long to import; who has none to show needs none.
+    from service.queue.broker import Broker
+    from service.store.database import Database
+    from service.tools.catalog import Catalog
 
 _WIDTH = 11
 
@@ -21,7 +24,7 @@ def is_trouble(each: str) -> bool:
     return each.startswith("  !!")
 
 
-async def database_line(database: Database, origin: str) -> str:
+async def database_line(database: "Database", origin: str) -> str:
     """Say which PostgreSQL answers, or that none does."""
     try:
         return line("ok", "database", f"PostgreSQL {await database.version()}, {origin}")
@@ -29,7 +32,7 @@ async def database_line(database: Database, origin: str) -> str:
         return line("!!", "database", f"{error}; jobs are refused until it does")
 
 
-async def broker_line(broker: Broker, origin: str) -> str:
+async def broker_line(broker: "Broker", origin: str) -> str:
     """Say which Redis answers, or that none does."""
     try:
         return line("ok", "broker", f"{await broker.version()} (database 1), {origin}")
@@ -37,7 +40,7 @@ async def broker_line(broker: Broker, origin: str) -> str:
         return line("!!", "broker", f"{error}; jobs wait in the database until it does")
 
 
-def tools_lines(catalog: Catalog, folders: Sequence[object]) -> list[str]:
+def tools_lines(catalog: "Catalog", folders: Sequence[object]) -> list[str]:
     """Say how many tools there are, and name those that cannot be read."""
     tools = catalog.tools()
     working = [tool for tool in tools if not tool.is_broken]

@@ -41,7 +41,7 @@ def demonstrate(settings: Settings) -> ExitCode:
         _print(f"Using the service at {settings.api_url}")
         return asyncio.run(_show_job(settings.api_url, settings.var_dir, started_at))
     # These take long to import, and a service that runs needs none of them.
-    from service.cli.serve import listen
+    from service.cli.listening import listen
     from service.cli.up import servers
 
     is_told = "log_level" in settings.model_fields_set

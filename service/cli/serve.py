@@ -9,6 +9,7 @@ import uvicorn
 from service import worker as worker_process
 from service.api import create_app
 from service.cli import banner
+from service.cli.listening import address, listen
 from service.config import Settings
 from service.errors import SettingsError
 from service.execution.isolation import detect_isolation
@@ -20,28 +21,6 @@ from service.store.migrate import upgrade
 from service.tools.catalog import Catalog
 
 _GRACEFUL_SECONDS = 10
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket; raise SettingsError when the address cannot be had."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise SettingsError(
-            f"DATA20_HOST and DATA20_PORT: cannot listen on {host}:{port}: {error.strerror}"
-        ) from None
-    return listener
-
-
-def address(listener: socket.socket) -> str:
-    """Return the URL a listening socket answers at."""
-    host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) -> None:

@@ -21,8 +21,8 @@ import httpx2 as httpx
 
 from service import __version__
 from service.cli import banner
+from service.cli.listening import address, listen
 from service.cli.processes import Child
-from service.cli.serve import address, listen
 from service.config import Settings
 from service.embedded.servers import EmbeddedServers
 from service.errors import Data20Error
