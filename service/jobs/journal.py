@@ -30,6 +30,7 @@ class Journal:
         self._database = database
         self._job = job
         self._stop = stop
+        self._last_seq = job.last_seq
         self._is_overtaken = False
 
     async def log(self, lines: Sequence[LogLine]) -> None:
@@ -37,7 +38,7 @@ class Journal:
 
         async def write() -> int | None:
             async with self._database.connect() as connection:
-                return await events.append_lines(connection, self._job, lines)
+                return await events.append_lines(connection, self._job, lines, after=self._last_seq)
 
         await self._write(write)
 
@@ -47,7 +48,11 @@ class Journal:
         async def write() -> int | None:
             async with self._database.connect() as connection:
                 return await events.append_progress(
-                    connection, self._job, percent=percent, message=message
+                    connection,
+                    self._job,
+                    percent=percent,
+                    message=message,
+                    after=self._last_seq,
                 )
 
         await self._write(write)
@@ -55,10 +60,13 @@ class Journal:
     async def _write(self, write: Callable[[], Awaitable[int | None]]) -> None:
         if self._is_overtaken:
             return
-        if await until_stored(write, what="event") is None:
+        last_seq = await until_stored(write, what="event")
+        if last_seq is None:
             self._is_overtaken = True
             log.warning("overtaken", job_id=str(self._job.id), fence=self._job.fence)
             self._stop.request(StopKind.TERMINATE)
+        else:
+            self._last_seq = last_seq
 
 
 async def until_stored(write: Callable[[], Awaitable[_T]], *, what: str) -> _T:

@@ -3,6 +3,10 @@
 All events of a job, state changes among them, share one sequence. It is counted in the job's own
 row by the statement that writes them, so that the order of numbers is the order of commits and
 there are no holes. A batch of log lines is one row; each line keeps a number of its own.
+
+While a job runs only its holder writes progress and lines, one batch after the other, and says
+each time which number it knows as the last. So a batch whose answer got lost is recognised when it
+is sent again, and stored once.
 """
 
 from collections.abc import Sequence
@@ -66,14 +70,19 @@ class Event:
 
 
 _COUNT = sa.bindparam("count", type_=sa.Integer)
+_AFTER = sa.bindparam("after", type_=sa.Integer)
 _HELD = (*held(), in_status(frozenset({Status.RUNNING})))
 
 
 def _append(kind: str, **values: Any) -> sa.Select[Any]:  # noqa: ANN401  # Columns of any type.
-    """Number *count* events and write them as one row; no row unless the job is still held."""
+    """Number *count* events and write them as one row.
+
+    No row unless the job is still held and *after* its last number. The latter stands in the job's
+    row, and so counts even for a statement that waits for another one of the same batch.
+    """
     numbered = (
         sa.update(jobs)
-        .where(*_HELD)
+        .where(*_HELD, jobs.c.last_seq == _AFTER)
         .values(last_seq=jobs.c.last_seq + _COUNT, **values)
         .returning(jobs.c.id, jobs.c.fence, jobs.c.last_seq)
         .cte("numbered")
@@ -102,14 +111,27 @@ _APPEND_PROGRESS = _append(
     progress=sa.bindparam("percent", type_=sa.Double),
     progress_message=sa.bindparam("note", type_=sa.Text),
 )
+_SINCE = sa.select(
+    jobs.c.last_seq,
+    sa.select(sa.func.max(job_events.c.last_seq))
+    .where(
+        job_events.c.job_id == jobs.c.id,
+        job_events.c.seq > _AFTER,
+        job_events.c.kind != "status",
+    )
+    .scalar_subquery()
+    .label("stored"),
+).where(*_HELD)
 
 
 async def append_lines(
-    connection: AsyncConnection, job: Job, lines: Sequence[NewLine]
+    connection: AsyncConnection, job: Job, lines: Sequence[NewLine], *, after: int
 ) -> int | None:
     """Store *lines* as the next numbers of *job*, and return the last one.
 
-    `None`: the job is no longer held, nothing was written.
+    *after* is what the last call returned, of whatever kind, or the claim's number. When this
+    batch is stored behind it already, nothing is written again. `None`: the job is no longer held,
+    nothing was written.
     """
     first = lines[0].at
     data = {
@@ -119,26 +141,52 @@ async def append_lines(
             for line in lines
         ],
     }
-    values = {"job_id": job.id, "held_fence": job.fence, "count": len(lines), "data": data}
-    return (await connection.execute(_APPEND_LINES, values)).scalar_one_or_none()
+    return await _write(connection, _APPEND_LINES, job, after, count=len(lines), data=data)
 
 
 async def append_progress(
-    connection: AsyncConnection, job: Job, *, percent: float | None, message: str | None
+    connection: AsyncConnection,
+    job: Job,
+    *,
+    percent: float | None,
+    message: str | None,
+    after: int,
 ) -> int | None:
     """Store how far *job* is, 0 to 100, and return the event's number.
 
-    `None`: the job is no longer held, nothing was written.
+    *after* and `None` as for `append_lines`.
     """
-    values = {
-        "job_id": job.id,
-        "held_fence": job.fence,
-        "count": 1,
-        "percent": percent,
-        "note": message,
-        "data": {"progress": percent, "message": message},
-    }
-    return (await connection.execute(_APPEND_PROGRESS, values)).scalar_one_or_none()
+    return await _write(
+        connection,
+        _APPEND_PROGRESS,
+        job,
+        after,
+        count=1,
+        percent=percent,
+        note=message,
+        data={"progress": percent, "message": message},
+    )
+
+
+async def _write(
+    connection: AsyncConnection,
+    statement: sa.Select[Any],
+    job: Job,
+    after: int,
+    **values: Any,  # noqa: ANN401  # As many types as columns.
+) -> int | None:
+    values |= {"job_id": job.id, "held_fence": job.fence}
+    while True:
+        done = await connection.execute(statement, {**values, "after": after})
+        number: int | None = done.scalar_one_or_none()
+        if number is not None:
+            return number
+        since = (await connection.execute(_SINCE, {**values, "after": after})).one_or_none()
+        if since is None:
+            return None
+        if since.stored is not None:
+            return since.stored  # By an earlier try, whose answer got lost.
+        after = since.last_seq  # Somebody's wish to cancel took the number.
 
 
 async def read(
