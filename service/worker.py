@@ -16,6 +16,7 @@ from service.jobs.context import Context
 from service.jobs.lease import identify
 from service.jobs.lifecycle import Lifecycle
 from service.jobs.run_tool import run_tool
+from service.log import configure_logging
 from service.queue.broker import Broker
 from service.queue.worker import DeliveryWorker
 from service.store.database import Database
@@ -24,7 +25,10 @@ from service.tools.catalog import Catalog
 FUNCTIONS: list[Function] = [func(run_tool, name="run_tool")]
 
 _SPARE_CONNECTIONS = 4
-"""For heartbeat, rescue, dispatch and a claim, beside one for each running job."""
+"""For heartbeat, rescue, dispatch and the lease's end, beside one for each running job."""
+
+_LAST_SECONDS = 5.0
+"""For what comes after a killed tool: its files and its row."""
 
 
 class Worker(DeliveryWorker):
@@ -39,6 +43,8 @@ class Worker(DeliveryWorker):
         **given: Any,  # noqa: ANN401  # arq's own parameters.
     ) -> None:
         known = settings or load_settings()
+        if settings is None:  # Started by arq's command, whose logging knows none of ours.
+            configure_logging(known.log_level, known.log_format)
         context = make_context(known, isolation or detect_isolation())
         lifecycle = Lifecycle(context)
         super().__init__(
@@ -46,6 +52,7 @@ class Worker(DeliveryWorker):
             queues=known.queues,
             max_jobs=known.concurrency,
             drain_seconds=known.drain_seconds,
+            overdue_seconds=known.grace_seconds + _LAST_SECONDS,
             on_startup=lifecycle.start,
             on_drain=lifecycle.drain,
             on_overdue=lifecycle.release,

@@ -1,6 +1,7 @@
 """The files that jobs left, kept in a folder by job and fence."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import stat
@@ -79,6 +80,10 @@ class ArtifactStore:
         """Delete all artifacts of a job; there may be none. Raises OSError."""
         await asyncio.to_thread(self._delete_job, job_id)
 
+    async def delete_attempt(self, job_id: UUID, fence: int) -> None:
+        """Delete what one claim of a job left; there may be nothing. Raises OSError."""
+        await asyncio.to_thread(self._delete_attempt, job_id, fence)
+
     def _collect(self, work: Path, job_id: UUID, fence: int, limit_bytes: int) -> Collection:
         incoming = self._folder / _INCOMING
         incoming.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,6 +97,13 @@ class ArtifactStore:
             shutil.rmtree(staging, ignore_errors=True)
         artifacts = tuple(_describe(copy, f"{job_id}/{fence}") for copy in copier.copies)
         return Collection(artifacts, dict(copier.skipped))
+
+    def _delete_attempt(self, job_id: UUID, fence: int) -> None:
+        folder = self._folder / str(job_id)
+        if (folder / str(fence)).exists():
+            shutil.rmtree(folder / str(fence))
+            with contextlib.suppress(OSError):  # Another claim's are in it.
+                folder.rmdir()
 
     def _delete_job(self, job_id: UUID) -> None:
         unfinished = (self._folder / _INCOMING).glob(f"{job_id}-*")

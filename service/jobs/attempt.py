@@ -5,7 +5,7 @@ import os
 
 import structlog
 
-from service.errors import ToolBrokenError, ToolNotFoundError
+from service.errors import InvalidParametersError, ToolBrokenError, ToolNotFoundError
 from service.execution.artifacts import StoredArtifact
 from service.execution.environment import build_environment
 from service.execution.outcome import Outcome
@@ -18,6 +18,7 @@ from service.jobs.journal import Journal
 from service.store.records import Job, NewArtifact
 from service.store.states import Reason
 from service.tools.arguments import build_argv
+from service.tools.validation import validate
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -35,17 +36,29 @@ class Attempt:
 
     async def run(self) -> Outcome:
         """Run the tool to its end; nothing of its processes is left then."""
-        context, job = self._context, self._job
+        here = f"On worker {self._context.identity.name}"
         try:
-            context.catalog.refresh()
-            tool = context.catalog.get(job.tool_name)
-            arguments = build_argv(tool, job.parameters)
-            workspace = self._workspace = await asyncio.to_thread(
-                create_workspace, context.settings.workspaces, job.id, job.fence
-            )
-        except (ToolNotFoundError, ToolBrokenError, OSError) as error:
-            return _not_started(f"On worker {context.identity.name}: {error}")
-        invocation = Invocation(
+            invocation = await self._prepare()
+        except InvalidParametersError as error:  # The tool has changed since the job was accepted.
+            return _not_started(Reason.USAGE, str(error))
+        except (ToolNotFoundError, ToolBrokenError) as error:
+            return _not_started(Reason.ERROR, f"{here}: {error}")
+        except OSError as error:
+            log.error("no workspace", job_id=str(self._job.id), reason=str(error))  # noqa: TRY400  # The reason says all.
+            return _not_started(Reason.ERROR, f"{here}: no workspace: {error.strerror}")
+        journal = Journal(self._context.database, self._job, self._stop)
+        return await run(invocation, journal, self._stop, self._context.isolation)
+
+    async def _prepare(self) -> Invocation:
+        """Make the workspace, and say what is to be run in it."""
+        context, job = self._context, self._job
+        context.catalog.refresh()
+        tool = context.catalog.get(job.tool_name)
+        arguments = build_argv(tool, validate(tool, job.parameters))
+        workspace = self._workspace = await asyncio.to_thread(
+            create_workspace, context.settings.workspaces, job.id, job.fence
+        )
+        return Invocation(
             argv=(*tool.command, *arguments),
             cwd=workspace.work,
             env=build_environment(
@@ -62,8 +75,6 @@ class Attempt:
             log_limit_bytes=context.settings.log_limit_mb * _MEGABYTE,
             tag=f"{job.id}:{job.fence}",
         )
-        journal = Journal(context.database, job, self._stop)
-        return await run(invocation, journal, self._stop, context.isolation)
 
     async def keep_artifacts(self) -> list[NewArtifact]:
         """Copy what the tool left into the artifact store. Raises OSError, as for a full disk."""
@@ -85,7 +96,10 @@ class Attempt:
 
     async def forget_artifacts(self) -> None:
         """Delete what `keep_artifacts` stored: the job is somebody else's."""
-        await self._context.artifacts.delete_attempt(self._job.id, self._job.fence)
+        try:
+            await self._context.artifacts.delete_attempt(self._job.id, self._job.fence)
+        except OSError as error:
+            log.warning("artifacts left", job_id=str(self._job.id), reason=str(error))
 
     async def clean_up(self) -> None:
         """Remove the workspace."""
@@ -97,10 +111,10 @@ class Attempt:
             log.warning("workspace left", folder=str(self._workspace.root), reason=str(error))
 
 
-def _not_started(message: str) -> Outcome:
+def _not_started(reason: Reason, message: str) -> Outcome:
     return Outcome(
         return_code=None,
-        reason=Reason.ERROR,
+        reason=reason,
         message=message,
         duration_seconds=0.0,
         output=NO_TAIL,

@@ -14,12 +14,13 @@ from service.store.workers import Identity
 from service.tools.catalog import Catalog
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
-    """A job this worker holds, by the fence of its claim, and the way to end it."""
+    """A delivery that this worker has taken on, and the way to end what it runs."""
 
-    fence: int
-    stop: Stop
+    stop: Stop = field(default_factory=Stop)
+    fence: int | None = None
+    """The fence of its claim; None until that is known to have won."""
 
 
 @dataclass(slots=True)
@@ -34,6 +35,7 @@ class Context:
     isolation: Isolation
     identity: Identity
     running: dict[UUID, Running] = field(default_factory=dict[UUID, Running])
+    """By job id, one of each: from before its claim until nothing of it is left here."""
     is_draining: bool = False
 
     @property

@@ -12,14 +12,15 @@ import structlog
 from service.config import Settings
 from service.errors import WorkerNameTakenError
 from service.execution.isolation import Isolation
-from service.execution.stop import StopKind
-from service.jobs.context import Context, Running
+from service.execution.stop import Stop, StopKind
+from service.jobs.context import Context
 from service.store import workers
 from service.store.workers import Identity, Worker
 
 log = structlog.stdlib.get_logger(__name__)
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_PID_NAMESPACE = Path("/proc/self/ns/pid")
 
 
 def identify(settings: Settings, isolation: Isolation) -> Identity:
@@ -28,7 +29,7 @@ def identify(settings: Settings, isolation: Isolation) -> Identity:
         id=uuid4(),
         name=settings.worker,
         host=socket.gethostname(),
-        boot_id=_boot_id(),
+        boot_id=_boot_and_container(),
         pid=os.getpid(),
         process_started_at=psutil.Process().create_time(),
         queues=settings.queues,
@@ -44,8 +45,14 @@ def is_provably_gone(worker: Worker) -> bool:
     """
     if worker.host != socket.gethostname():
         return False
-    if worker.boot_id != _boot_id():
+    boot, _, container = worker.boot_id.partition("/")
+    our_boot, _, our_container = _boot_and_container().partition("/")
+    if boot != our_boot:
         return True  # The host was started anew since.
+    if container != our_container:
+        return (
+            False  # Both may have the host's name; the other's process numbers mean nothing here.
+        )
     try:
         found = psutil.Process(worker.pid)
         # Another process may have the number by now.
@@ -78,14 +85,25 @@ async def sign_on(context: Context) -> None:
 
 
 async def heartbeat(context: Context) -> None:
-    """Renew the lease, and act on what the store says of the jobs held here."""
+    """Renew the lease, and act on what the store says of the jobs held here.
+
+    Raises WorkerNameTakenError when a live worker has taken the name; nothing runs here then.
+    """
     # Before reading: a job claimed while we read is not in the answer, and yet ours.
-    known = dict(context.running)
+    known = {
+        job_id: (running.fence, running.stop)
+        for job_id, running in context.running.items()
+        if running.fence is not None
+    }
     held = await _renew(context)
     if held is None:
         # This process was stopped for long, say, and its row taken over or cleaned up.
         log.warning("lease lost", worker=context.identity.name)
-        await sign_on(context)
+        try:
+            await sign_on(context)
+        except WorkerNameTakenError:
+            context.stop_all(StopKind.TERMINATE)
+            raise
         held = await _renew(context)
     if held is not None:
         _compare(known, held)
@@ -98,16 +116,17 @@ async def _renew(context: Context) -> list[workers.Held] | None:
         )
 
 
-def _compare(known: Mapping[UUID, Running], held: Sequence[workers.Held]) -> None:
+def _compare(known: Mapping[UUID, tuple[int, Stop]], held: Sequence[workers.Held]) -> None:
     by_id = {each.job_id: each for each in held}
-    for job_id, running in known.items():
+    for job_id, (fence, stop) in known.items():
         row = by_id.get(job_id)
-        if row is None or row.fence != running.fence:
+        if row is None or row.fence != fence:
             # Taken away, or just finished; then there is nothing left to stop.
-            running.stop.request(StopKind.TERMINATE)
+            stop.request(StopKind.TERMINATE)
         elif row.is_cancelled:
-            running.stop.request(StopKind.TERMINATE if row.terminates else StopKind.CANCEL)
+            stop.request(StopKind.TERMINATE if row.terminates else StopKind.CANCEL)
 
 
-def _boot_id() -> str:
-    return _BOOT_ID.read_text().strip()
+def _boot_and_container() -> str:
+    """Name this run of the host, and within it the set of processes that this one is among."""
+    return f"{_BOOT_ID.read_text().strip()}/{_PID_NAMESPACE.stat().st_ino}"

@@ -2,12 +2,13 @@
 
 import asyncio
 import contextlib
+import signal
 from functools import partial
 from typing import Any
 
 import structlog
 
-from service.errors import StoreUnavailableError
+from service.errors import StoreUnavailableError, WorkerNameTakenError
 from service.execution.stop import StopKind
 from service.jobs.context import Context
 from service.jobs.dispatch import dispatch
@@ -43,7 +44,7 @@ class Lifecycle:
                 log.warning("store away, waiting", reason=str(error))
                 await asyncio.sleep(_PAUSE_SECONDS)
         chores = (
-            every(settings.heartbeat_seconds, partial(heartbeat, context), name="heartbeat"),
+            every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
             every(settings.dispatch_seconds, partial(rescue, context), name="rescue"),
             every(settings.dispatch_seconds, partial(dispatch, context), name="dispatch"),
             listen(context.broker, self._heed),
@@ -82,6 +83,14 @@ class Lifecycle:
         await context.broker.close()
         await context.database.close()
         log.info("worker ended", worker=context.identity.name)
+
+    async def _keep_lease(self) -> None:
+        try:
+            await heartbeat(self._context)
+        except WorkerNameTakenError as error:
+            # Whatever it claimed now would at once count as lost.
+            log.error("worker replaced", reason=str(error))  # noqa: TRY400  # The message says all.
+            signal.raise_signal(signal.SIGTERM)
 
     async def _heed(self, wish: Wish) -> None:
         """Stop a job that runs here, as somebody wishes."""

@@ -11,12 +11,12 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 async def every(seconds: float, chore: Callable[[], Awaitable[object]], *, name: str) -> None:
-    """Do *chore* every *seconds*, until cancelled; a round that fails spoils no other."""
+    """Do *chore* now and every *seconds*, until cancelled; a round that fails spoils no other."""
     while True:
-        await asyncio.sleep(seconds)
         try:
             await chore()
         except (StoreUnavailableError, BrokerUnavailableError) as error:
             log.warning("round put off", chore=name, reason=str(error))
         except Exception:
             log.exception("round failed", chore=name)
+        await asyncio.sleep(seconds)

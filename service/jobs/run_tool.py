@@ -7,6 +7,7 @@ from uuid import UUID
 
 import structlog
 
+from service.errors import JobNotFoundError
 from service.execution.outcome import Outcome
 from service.execution.stop import Stop, StopKind
 from service.jobs.attempt import Attempt
@@ -20,29 +21,71 @@ from service.store.states import MOVES, Move, Reason, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
+_ENDS = {
+    Move.COMPLETE: jobs.complete,
+    Move.FAIL: jobs.fail,
+    Move.RETRY: jobs.retry,
+    Move.STOP: jobs.stop,
+}
+
 
 async def run_tool(ctx: dict[str, Any], job_id: str) -> None:
     """Take one delivery from claim to result."""
     context: Context = ctx["context"]
-    job = await _claim(context, UUID(job_id))
-    if job is None:
-        return  # Cancelled, or not yet due, or another delivery won.
-    stop = Stop()
-    context.running[job.id] = Running(job.fence, stop)
-    if context.is_draining:
-        stop.request(StopKind.RELEASE)
+    wanted = _read_id(job_id)
+    if wanted is None:
+        return
+    if wanted in context.running:
+        # Should it be due again once this one has ended, the dispatcher sees to it.
+        log.info("delivered while it is here", job_id=job_id)
+        return
+    running = context.running[wanted] = Running()
     try:
+        job = await _claim(context, wanted)
+        if job is None:
+            log.info("not claimed", job_id=job_id)
+            return  # Cancelled, or not yet due, or unknown, or another delivery won.
+        running.fence = job.fence
+        if context.is_draining:
+            running.stop.request(StopKind.RELEASE)
         await announce(context.broker, job)
-        await _attempt(context, job, stop)
+        try:
+            await _attempt(context, job, running.stop)
+        except Exception:
+            log.exception("attempt broken off", job_id=job_id)
+            await _give_up(context, job)
     finally:
-        del context.running[job.id]
+        del context.running[wanted]
+
+
+def _read_id(job_id: object) -> UUID | None:
+    """Return the id, or `None` when whoever wrote the delivery sent something else."""
+    try:
+        return UUID(str(job_id))
+    except ValueError:
+        log.warning("not the id of a job", given=repr(job_id)[:100])
+        return None
 
 
 async def _claim(context: Context, job_id: UUID) -> Job | None:
-    if context.is_draining:
-        return None  # The dispatcher delivers it to somebody who stays.
-    async with context.database.connect() as connection:
-        return await jobs.claim(connection, job_id, context.holder)
+    """Claim the job, as soon as PostgreSQL answers; so no more is taken than could be run."""
+
+    async def write() -> Job | None:
+        if context.is_draining:
+            return None  # The dispatcher delivers it to somebody who stays.
+        async with context.database.connect() as connection:
+            won = await jobs.claim(connection, job_id, context.holder)
+            if won is not None:
+                return won
+            try:
+                job = await lookup.get_job(connection, job_id)
+            except JobNotFoundError:
+                return None
+        # Ours already: an earlier try was committed and its answer lost.
+        is_ours = job.status is Status.RUNNING and job.worker_id == context.identity.id
+        return job if is_ours else None
+
+    return await until_stored(write, what="claim")
 
 
 async def _attempt(context: Context, job: Job, stop: Stop) -> None:
@@ -61,6 +104,19 @@ async def _attempt(context: Context, job: Job, stop: Stop) -> None:
         await attempt.clean_up()
 
 
+async def _give_up(context: Context, job: Job) -> None:
+    """End an attempt that we, not the tool, have failed: no job may stay as it is for ever."""
+    broken = Ending(
+        reason=Reason.ERROR,
+        message=f"Worker {context.identity.name} failed at this job; its log says why",
+        return_code=None,
+        duration_seconds=0.0,
+    )
+    finished = await _finish(context, job, judge(job, Reason.ERROR), broken)
+    if finished is not None:
+        await announce(context.broker, finished)
+
+
 async def _keep_artifacts(attempt: Attempt, job: Job) -> list[NewArtifact]:
     try:
         return await attempt.keep_artifacts()
@@ -71,41 +127,33 @@ async def _keep_artifacts(attempt: Attempt, job: Job) -> list[NewArtifact]:
 
 
 async def _finish(context: Context, job: Job, move: Move, ending: Ending) -> Job | None:
-    """Write down how it ended; `None` when the job is somebody else's by now."""
+    """Write down how it ended; `None` when the job is somebody else's by now.
+
+    The move finds no row when somebody has cancelled the job meanwhile: then it ends as cancelled.
+    Or an earlier try of ours was committed and its answer lost: then the result stored is ours.
+    """
 
     async def write() -> Job | None:
         async with context.database.connect() as connection:
-            match move:
-                case Move.COMPLETE:
-                    done = await jobs.complete(connection, job, ending)
-                case Move.STOP:
-                    done = await jobs.stop(connection, job, ending)
-                case Move.RETRY:
-                    done = await jobs.retry(connection, job, ending)
-                case Move.RELEASE:
-                    done = await jobs.release(connection, job)
-                case _:
-                    done = await jobs.fail(connection, job, ending)
-            return done or await _look_again(context, job, ending)
+            if move is Move.RELEASE:
+                done = await jobs.release(connection, job)
+            else:
+                done = await _ENDS[move](connection, job, ending)
+            if done is not None:
+                return done
+            try:
+                now = await lookup.get_detail(connection, job.id)
+            except JobNotFoundError:
+                return None
+            if now.job.fence != job.fence:
+                return None
+            if now.job.status is Status.RUNNING:
+                stopped = replace(ending, reason=Reason.CANCELLED, message="Cancelled")
+                return await jobs.stop(connection, job, stopped)
+            is_ours = now.result is not None and now.result.fence == job.fence
+            return now.job if is_ours else None
 
     return await until_stored(write, what="end of a job")
-
-
-async def _look_again(context: Context, job: Job, ending: Ending) -> Job | None:
-    """Find out why a move found no row.
-
-    Somebody may have cancelled the job meanwhile: then it ends as cancelled. Or an earlier try of
-    ours was committed and its answer lost: then the result that is stored is ours.
-    """
-    async with context.database.connect() as connection:
-        now = await lookup.get_detail(connection, job.id)
-        if now.job.fence != job.fence:
-            return None
-        if now.job.status is Status.RUNNING:
-            stopped = replace(ending, reason=Reason.CANCELLED, message="Cancelled")
-            return await jobs.stop(connection, job, stopped)
-        is_ours = now.result is not None and now.result.fence == job.fence
-        return now.job if is_ours else None
 
 
 def _ending(outcome: Outcome, kept: Sequence[NewArtifact]) -> Ending:

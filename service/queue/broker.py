@@ -150,7 +150,9 @@ class WaitingConnection:
         if answer is None:
             return None
         queue, entries = answer
-        return queue.decode(), [(member.decode(), float(place)) for member, place in entries]
+        return queue.decode(), [
+            (member.decode(errors="backslashreplace"), float(place)) for member, place in entries
+        ]
 
     async def take_payloads(self, delivery_ids: Sequence[str]) -> list[bytes | None]:
         """Return what each delivery says and forget it; `None` for one that is not there."""
@@ -158,7 +160,9 @@ class WaitingConnection:
             pipe = self._client().pipeline(transaction=False)
             for each in delivery_ids:
                 pipe.getdel(payload_key(each))
-            return await pipe.execute()
+            # Whoever writes another type under such a key spoils one delivery, not all of them.
+            answers: list[object] = await pipe.execute(raise_on_error=False)
+        return [each if isinstance(each, bytes) else None for each in answers]
 
     async def next_message(self, channel: str) -> bytes | None:
         """Wait for a message on *channel*; `None` when none came in time."""

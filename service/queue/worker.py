@@ -32,7 +32,8 @@ class DeliveryWorker(StockWorker):
 
     `ctx["broker"]` is where it waits. At the first SIGTERM or SIGINT it takes no more and calls
     *on_drain*; what still runs after *drain_seconds*, or at a second signal, *on_overdue* has to
-    end. *on_shutdown* comes last, whatever happened before.
+    end, and what does not within *overdue_seconds* is cancelled. *on_shutdown* comes last, whatever
+    happened before.
     """
 
     def __init__(  # noqa: PLR0913  # Fewer than arq's own, all by name.
@@ -44,6 +45,7 @@ class DeliveryWorker(StockWorker):
         on_startup: StartupShutdown | None = None,
         on_shutdown: StartupShutdown | None = None,
         drain_seconds: float = 0,
+        overdue_seconds: float = 15,
         on_drain: StartupShutdown | None = None,
         on_overdue: StartupShutdown | None = None,
         handle_signals: bool = True,
@@ -52,6 +54,7 @@ class DeliveryWorker(StockWorker):
     ) -> None:
         self._serves = tuple(queues)
         self._drain_seconds = drain_seconds
+        self._overdue_seconds = overdue_seconds
         self._on_drain = on_drain
         self._on_overdue = on_overdue
         self._stopping = asyncio.Event()
@@ -135,6 +138,9 @@ class DeliveryWorker(StockWorker):
         if payload is None:
             log.warning("delivery without content", delivery=delivery_id, queue=queue)
             return
+        if delivery_id in self.tasks:
+            log.info("delivered twice", delivery=delivery_id, queue=queue)
+            return
         task = self.loop.create_task(
             self._run(queue, delivery_id, place, payload), name=f"delivery {delivery_id}"
         )
@@ -169,8 +175,9 @@ class DeliveryWorker(StockWorker):
 
     async def _drain(self) -> None:
         await self._call(self._on_drain)
+        # Waited for, not gathered: a function that was cancelled must not cancel the drain.
+        finishing = asyncio.ensure_future(self._last_deliveries())
         hurrying = asyncio.ensure_future(self._hurrying.wait())
-        finishing = asyncio.gather(*self.tasks.values())
         await asyncio.wait(
             {finishing, hurrying},
             timeout=self._drain_seconds,
@@ -179,7 +186,15 @@ class DeliveryWorker(StockWorker):
         hurrying.cancel()
         if not finishing.done():
             await self._call(self._on_overdue)
+            await asyncio.wait({finishing}, timeout=self._overdue_seconds)
+        for delivery_id, task in self.tasks.items():
+            log.error("delivery cancelled", delivery=delivery_id)
+            task.cancel()
         await finishing
+
+    async def _last_deliveries(self) -> None:
+        if self.tasks:
+            await asyncio.wait(self.tasks.values())
 
     async def _call(self, hook: StartupShutdown | None) -> None:
         if hook is not None:
