@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 from httpx2 import AsyncClient
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.config import Settings
 from service.embedded.servers import EmbeddedServers
 from service.store.database import Database
+from tests.integration.web.looking import count_jobs, keys
 from tests.integration.web.serving import serving, settings_for
 
 _ECHO = '''"""Say a text."""
@@ -65,3 +67,14 @@ def client(
     assert redis_url
     yield shared_client
     shutil.rmtree(web_settings.artifacts, ignore_errors=True)
+
+
+@pytest.fixture
+async def nothing_written(
+    client: AsyncClient, connection: AsyncConnection, redis_url: str
+) -> AsyncGenerator[None]:
+    """Fail the test whose request left a row or a delivery."""
+    assert client
+    yield
+    assert await count_jobs(connection) == 0
+    assert await keys(redis_url) == []

@@ -4,7 +4,6 @@ from typing import Any
 
 import orjson
 import sqlalchemy as sa
-from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.config import BROKER_DATABASE, QUEUES
@@ -27,4 +26,4 @@ async def deliveries(redis_url: str) -> dict[str, dict[str, Any]]:
 async def keys(redis_url: str) -> list[str]:
     """Return every key of the broker's database."""
     async with redis_client(redis_url, BROKER_DATABASE) as redis:
-        return sorted(await redis.keys("*"))
+        return sorted([each async for each in redis.scan_iter()])
