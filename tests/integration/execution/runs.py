@@ -52,8 +52,8 @@ class ToolRun:
         self.stop = Stop()
         self.cwd = Path("/")
         self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
-        self.soft_limit_seconds = 20.0
-        self.hard_limit_seconds = 20.0
+        self.soft_limit_seconds = 60.0
+        self.hard_limit_seconds = 60.0
         self.grace_seconds = 10.0
         self.log_limit_bytes = 1_000_000
 

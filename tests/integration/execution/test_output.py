@@ -30,6 +30,13 @@ class GatedSink(MemorySink):
         await super().log(lines)
 
 
+class ForgetfulSink(MemorySink):
+    """Remembers nothing."""
+
+    async def log(self, lines: Sequence[LogLine]) -> None:
+        """Forget them."""
+
+
 def _python(script: str) -> ToolRun:
     return ToolRun(*PYTHON, script)
 
@@ -111,20 +118,23 @@ async def test_output_beyond_the_limit_is_counted_and_not_passed_on() -> None:
 
 
 @pytest.mark.parametrize(
-    "script",
+    ("script", "megabytes"),
     [
-        "head -c 1000000000 /dev/zero",
-        "yes | head -c 1000000000",
-        "yes '' | tr '\\n' x | head -c 1000000000",
+        ("head -c 1000000000 /dev/zero", 1000),
+        ("yes | head -c 300000000", 300),
+        ("yes '' | tr '\\n' x | head -c 300000000", 300),
     ],
     ids=["zeros", "lines", "one line"],
 )
-async def test_a_gigabyte_of_output_takes_little_memory_and_time(script: str) -> None:
+async def test_a_great_deal_of_output_takes_little_memory_and_time(
+    script: str, megabytes: int
+) -> None:
     tool = ToolRun("sh", "-c", script)
     tool.log_limit_bytes = 100_000
     warm = ToolRun("sh", "-c", "head -c 1000000 /dev/zero; yes | head -c 1000000")
     await warm.run()
     before, peak = psutil.Process().memory_info().rss, 0
+    spent_before = time.process_time()
     task = asyncio.create_task(tool.run())
 
     while not task.done():
@@ -133,9 +143,9 @@ async def test_a_gigabyte_of_output_takes_little_memory_and_time(script: str) ->
 
     outcome = await task
     assert outcome.reason is None
-    assert outcome.output.total_bytes == 1000 * MB
+    assert outcome.output.total_bytes == megabytes * MB
     assert peak - before <= 8 * MB
-    assert outcome.output.total_bytes / outcome.duration_seconds > 50 * MB
+    assert time.process_time() - spent_before < megabytes / 125  # Seconds.
 
 
 async def test_a_slow_sink_holds_the_tool_back() -> None:
@@ -214,17 +224,19 @@ async def test_twenty_tools_run_at_once(isolation: Isolation) -> None:
 
 async def test_the_loop_stays_awake_under_a_flood() -> None:
     """Other jobs' heartbeats run on the same loop."""
-    tool = ToolRun("sh", "-c", "yes | head -c 30000000")
-    tool.log_limit_bytes = 5 * MB
+    tool = ToolRun("sh", "-c", "yes | head -c 5000000")
+    tool.log_limit_bytes = 2 * MB
+    tool.sink = ForgetfulSink()
     task = asyncio.create_task(tool.run())
-    longest, looked_at = 0.0, time.monotonic()
+    # In the thread's own time, so that a busy host makes no difference.
+    longest, looked_at = 0.0, time.thread_time()
 
     while not task.done():
         await asyncio.sleep(0)
-        longest, looked_at = max(longest, time.monotonic() - looked_at), time.monotonic()
+        longest, looked_at = max(longest, time.thread_time() - looked_at), time.thread_time()
 
     assert (await task).reason is None
-    assert longest < 0.5
+    assert longest < 0.1
 
 
 def _is_blocked_writing(tag: str) -> bool:

@@ -108,47 +108,47 @@ async def test_nothing_outlives_an_error_of_the_sink(isolation: Isolation) -> No
 
 
 async def test_nothing_outlives_a_worker_that_is_killed(isolation: Isolation) -> None:
-    tag = f"test-{uuid.uuid4()}:1"
-    worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", WORKER, isolation.name, tag), stdout=asyncio.subprocess.PIPE
-    )
-    assert worker.stdout is not None
-    try:
-        assert await worker.stdout.readline() == b"spread\n"
-        assert len(find_leftovers(tag)) >= 6
-
+    async with _worker(isolation) as (worker, tag):
         worker.kill()
+
         await until(lambda: not find_leftovers(tag), what="the tree to be gone", within=1)
-    finally:
-        if worker.returncode is None:
-            worker.kill()
-        await worker.communicate()
-        kill_leftovers(tag)
 
 
+@pytest.mark.parametrize("victim", ["launcher", "init"])
 async def test_the_kernel_ends_a_namespace_whose_keeper_is_killed(
-    best_isolation: Isolation,
+    best_isolation: Isolation, victim: str
 ) -> None:
+    """Even when the worker can do nothing about it."""
     if best_isolation is not Isolation.PID_NAMESPACE:
         pytest.skip("This host allows no PID namespace")
-    tool = _tree(Isolation.PID_NAMESPACE)
+    async with _worker(Isolation.PID_NAMESPACE) as (worker, tag):
+        keeper = _keeper(tag, psutil.Process(worker.pid))
+        worker.send_signal(signal.SIGSTOP)
+        (keeper if victim == "launcher" else keeper.children()[0]).kill()
+
+        # A keeper that is not reaped yet has no environment any more.
+        await until(lambda: not find_leftovers(tag), what="the tree to be gone", within=1)
+
+
+async def test_the_main_process_dies_with_a_sub_reaper() -> None:
+    async with _worker(Isolation.SUBREAPER) as (worker, tag):
+        keeper = _keeper(tag, psutil.Process(worker.pid))
+        tool = next(child for child in keeper.children() if child.cmdline()[-1:] == ["stay"])
+        worker.send_signal(signal.SIGSTOP)
+        keeper.kill()
+
+        await until(lambda: _is_dead(tool), what="the tool to die")
+
+
+async def test_what_a_killed_keeper_left_ends_with_the_run(isolation: Isolation) -> None:
+    tool = _tree(isolation)
     async with _spread(tool) as task:
-        _keeper(tool).kill()
+        _keeper(tool.tag, psutil.Process()).kill()
         outcome = await task
 
         await until(lambda: not find_leftovers(tool.tag), what="the tree to be gone", within=1)
         assert (outcome.return_code, outcome.reason) == (None, Reason.ERROR)
         assert outcome.message == "The process that kept the tool was killed"
-
-
-async def test_what_a_killed_sub_reaper_left_is_found_by_its_tag() -> None:
-    tool = _tree(Isolation.SUBREAPER)
-    async with _spread(tool) as task:
-        _keeper(tool).kill()
-        outcome = await task
-
-        assert kill_leftovers(tool.tag) == 0
-        assert outcome.reason is Reason.ERROR
 
 
 async def test_a_tool_cannot_end_its_keeper_by_asking(isolation: Isolation) -> None:
@@ -183,7 +183,7 @@ async def test_orphans_are_reaped_while_the_tool_runs(isolation: Isolation) -> N
     tool = ToolRun("sh", "-c", script, isolation=isolation)
     task = asyncio.create_task(tool.run())
     await until(lambda: tool.has_said("left"), what="the orphans to be left")
-    init = _keeper(tool)
+    init = _keeper(tool.tag, psutil.Process())
     if isolation is Isolation.PID_NAMESPACE:
         (init,) = init.children()
 
@@ -209,6 +209,34 @@ async def test_a_leftover_is_known_by_its_whole_tag() -> None:
             await other.wait()
 
 
-def _keeper(tool: ToolRun) -> psutil.Process:
-    own = psutil.Process().children()
-    return next(child for child in own if child.environ().get("DATA20_JOB") == tool.tag)
+@asynccontextmanager
+async def _worker(
+    isolation: Isolation,
+) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str], None]:
+    """Start a worker in a process of its own, whose tool has spread: the process and the tag."""
+    tag = f"test-{uuid.uuid4()}:1"
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", WORKER, isolation.name, tag), stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    try:
+        assert await worker.stdout.readline() == b"spread\n"
+        assert len(find_leftovers(tag)) >= 6
+        yield worker, tag
+    finally:
+        if worker.returncode is None:
+            worker.kill()
+        kill_leftovers(tag)
+        await worker.communicate()
+
+
+def _keeper(tag: str, worker: psutil.Process) -> psutil.Process:
+    return next(child for child in worker.children() if child.environ().get("DATA20_JOB") == tag)
+
+
+def _is_dead(process: psutil.Process) -> bool:
+    """True also when nobody has reaped it yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
