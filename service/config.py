@@ -1,6 +1,7 @@
 """Every setting, typed, read once; nothing else reads the environment."""
 
 import os
+import re
 import socket
 from functools import cached_property
 from pathlib import Path
@@ -60,7 +61,7 @@ class Settings(BaseSettings):
     port: int = Field(default=8001, ge=0, le=65535)
     """Port the API listens on; 0 takes a free one."""
 
-    url: str | None = Field(default=None, pattern=r"^(https?://[^/\s]+.*)?$")
+    url: str | None = None
     """Address of the API for the commands that ask it, as `http://host:port`;
     `http://HOST:PORT` when empty."""
 
@@ -129,6 +130,14 @@ class Settings(BaseSettings):
 
     log_format: str = Field(default="auto", pattern="^(auto|console|json)$")
     """`console` for people, `json` for machines, `auto` to choose by whether a terminal reads."""
+
+    @field_validator("url")
+    @classmethod
+    def _know_scheme(cls, value: str | None) -> str | None:
+        if value and not re.match(r"https?://[^/\s]", value):
+            message = "must be an address such as http://127.0.0.1:8001"
+            raise ValueError(message)
+        return value
 
     @field_validator("tools_dir", mode="before")
     @classmethod

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from service.cli.follow import Line, Update
 from service.cli.tables import STYLES, plain
+from service.store.states import Status
 
 _CONTROLS = re.compile(
     r"(?P<colour>\x1b\[[0-9;]*m)"
@@ -71,9 +72,9 @@ class PlainView:
     def show(self, update: Update) -> None:
         """Write the lines, each to its stream, and the status when it changed."""
         self.write(update.lines)
-        if update.status != self._status:
-            self._status = update.status
-            self.say(update.status)
+        if update.status != self._status and not Status(update.status).is_final:
+            self.say(update.status)  # How it ended is told by whoever watches.
+        self._status = update.status
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write the lines, each to its stream."""
