@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 pytestmark = pytest.mark.browser
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
-HOSTILE = "</script><script>alert(1)</script><img src=x onerror=alert(1)>"
+HOSTILE = "</script ><script >alert(1)</script ><!--<script><img src=x onerror=alert(1)>"
 POLICY = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; "
     "style-src 'unsafe-inline'; img-src data:"

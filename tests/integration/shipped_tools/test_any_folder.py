@@ -80,6 +80,7 @@ def test_notes_as_people_have_them_are_read_whatever_is_odd(
     write("nul.md", b"\0\0\0 # \0")
     write("ordner/Über alles.markdown", "---\r\ntitle: Windows\r\n---\r\nText.\r\n")
     write("empty.md", "")
+    write("long.md", "---\ntitle: Größtes\n---\n[[Niñgún sitio]]" + " word" * 100)
     write("picture.png", b"\x89PNG")
     write(".obsidian/hidden.md", "[[nowhere]]")
     (knowledge / "loop").symlink_to(knowledge, target_is_directory=True)
@@ -89,7 +90,7 @@ def test_notes_as_people_have_them_are_read_whatever_is_odd(
     assert "broken yaml.md: the front matter cannot be read: line " in run.stderr
     assert "deep yaml.md: the front matter cannot be read: longer than" in run.stderr
     assert "latin 1.md is not UTF-8" in run.stderr
-    assert "Reading 12 notes" in run.stdout
+    assert "Reading 13 notes" in run.stdout
 
 
 @every_tool

@@ -48,6 +48,21 @@ def test_the_graph_counts_ranks_and_groups_the_notes(run_tool: RunTool, write: W
     assert nodes["South 1.md"]["tags"] == ["south"]
 
 
+def test_the_largest_group_comes_first_and_has_its_central_notes_name(
+    run_tool: RunTool, write: WriteNote
+) -> None:
+    for group, size in (("A", 3), ("B", 5), ("C", 4)):
+        write(f"{group}.md", "")
+        for number in range(1, size):
+            write(f"{group}{number}.md", f"[[{group}]]")
+    communities = run_tool("build_graph").json("graph.json")["communities"]
+    assert communities == [
+        {"id": 0, "name": "B", "size": 5},
+        {"id": 1, "name": "C", "size": 4},
+        {"id": 2, "name": "A", "size": 3},
+    ]
+
+
 def test_the_summary_is_printed(run_tool: RunTool, write: WriteNote) -> None:
     write_two_groups(write)
     output = run_tool("build_graph").stdout

@@ -118,6 +118,11 @@ def test_a_bad_link_is_reported_with_its_kind_and_place(
     assert (problem["file"], problem["line"], problem["column"]) == ("Source.md", 9, 7)
 
 
+def test_what_is_indented_below_a_list_item_is_text(run_tool: RunTool, write: WriteNote) -> None:
+    write("Source.md", "1. item\n\n    [[Nowhere]]\n\n    - deeper\n\n        [[Nowhere]]\n")
+    assert [problem["line"] for problem in problems_of(run_tool)] == [3, 7]
+
+
 def test_a_missing_file_in_another_folder_is_broken(run_tool: RunTool, write: WriteNote) -> None:
     """A path with `..` leads out of the vault only when its own folder says so."""
     write("people/Fresnel.md", "[tower](../places/Cordouan.md) and [[../places/Cordouan]]")
