@@ -14,11 +14,10 @@ from tests.servers import new_database, redis_client
 @pytest.fixture(scope="session")
 def servers() -> Iterator[EmbeddedServers]:
     """Give a PostgreSQL and a Valkey, started for this run of the tests and gone after it."""
-    with (
-        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
-        EmbeddedServers(Path(folder)) as servers,
-    ):
-        yield servers
+    with tempfile.TemporaryDirectory(prefix="data20-tests-") as folder:
+        Path(folder).chmod(0o711)  # So that root's servers need no capability to get there.
+        with EmbeddedServers(Path(folder)) as servers:
+            yield servers
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ class PostgresServer(Server):
         return (self._programs.postgres, "-D", self._data, *options)
 
     def _needed(self) -> Iterable[Path]:
-        return self._programs.needed
+        return (*self._programs.needed, self._folder)
 
     def _answers(self) -> bool:
         """Log in and ask, once the server itself says that it is ready."""

@@ -210,7 +210,7 @@ class Server(ABC):
     ) -> subprocess.Popen[bytes]:
         account = self.place.account
         launcher = (sys.executable, "-I", "-S", _LAUNCHER, str(os.getpid()), str(int(ends_by)))
-        reach = (*self._needed(), self.place.folder, self.place.sockets.path)
+        reach = (*self._needed(), self.place.sockets.path)
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
                 (*launcher, str(account.uid), str(account.gid), *reach, "--", *command),

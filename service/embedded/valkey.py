@@ -64,7 +64,7 @@ class ValkeyServer(Server):
         return (self._program, settings, "--dir", self._data)
 
     def _needed(self) -> Iterable[Path]:
-        return (self._program,)
+        return (self._program, self._data)
 
     def _answers(self) -> bool:
         """Log in and PING over the socket; a server still reading its data answers an error."""

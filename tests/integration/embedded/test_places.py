@@ -103,6 +103,7 @@ async def test_a_relative_folder_stays_where_it_was_when_named(
 def test_what_is_in_the_way_of_the_sockets_is_named_and_left(folder: Path, kind: str) -> None:
     theirs = folder.parent / "theirs"
     theirs.mkdir()
+    theirs.chmod(0o755)
     (theirs / "file").touch()
     folder.mkdir()
     if kind == "link":

@@ -11,6 +11,7 @@ from service.embedded import launcher, server
 from service.embedded.server import Nudge
 from service.embedded.servers import EmbeddedServers
 from service.embedded.valkey import ValkeyServer
+from service.errors import EmbeddedServerError
 
 
 def test_servers_are_in_sessions_that_ctrl_c_does_not_reach(servers: EmbeddedServers) -> None:
@@ -60,6 +61,17 @@ def test_a_server_that_does_not_stop_is_killed(
         os.kill(valkey.pid, signal.SIGSTOP)
         valkey.stop()
         assert valkey.exit_status == -signal.SIGKILL
+
+
+def test_a_server_that_does_not_come_back_leaves_no_process(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with EmbeddedServers(folder, postgres=False) as servers:
+        servers.valkey.kill()
+        monkeypatch.setattr(server, "START_SECONDS", 0)
+        with pytest.raises(EmbeddedServerError, match="does not answer"):
+            servers.valkey.start()
+        assert not servers.valkey.is_running
 
 
 def test_a_long_log_is_put_aside_at_a_start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
