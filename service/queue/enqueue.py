@@ -1,5 +1,6 @@
 """From a request to a delivery: the row first, committed, and only then the message."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,9 @@ from service.store import jobs
 from service.store.database import Database
 from service.store.records import Job, NewJob
 from service.store.states import Status
+
+PATIENCE_SECONDS = 0.5
+"""How long somebody who posts a job is kept waiting for Redis."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -33,9 +37,10 @@ async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
     Returns it `queued`, or as it was when Redis does not answer.
     """
     try:
-        await broker.deliver([Delivery.of(job)])
-    except BrokerUnavailableError as error:
-        log.warning("delivery put off", job_id=str(job.id), reason=str(error))
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await broker.deliver([Delivery.of(job)])
+    except (BrokerUnavailableError, TimeoutError) as error:
+        log.warning("delivery put off", job_id=str(job.id), reason=str(error) or "no answer")
         return job
     try:
         async with database.connect() as connection:
