@@ -29,21 +29,21 @@ _ENDS = {
 }
 
 
-async def run_tool(ctx: dict[str, Any], job_id: str) -> None:
-    """Take one delivery from claim to result."""
+async def run_tool(ctx: dict[str, Any], job_id: object) -> None:
+    """Take one delivery from claim to result; *job_id* is whatever its sender wrote."""
     context: Context = ctx["context"]
     wanted = _read_id(job_id)
     if wanted is None:
         return
     if wanted in context.running:
         # Should it be due again once this one has ended, the dispatcher sees to it.
-        log.info("delivered while it is here", job_id=job_id)
+        log.info("delivered while it is here", job_id=str(wanted))
         return
     running = context.running[wanted] = Running()
     try:
         job = await _claim(context, wanted)
         if job is None:
-            log.info("not claimed", job_id=job_id)
+            log.info("not claimed", job_id=str(wanted))
             return  # Cancelled, or not yet due, or unknown, or another delivery won.
         running.fence = job.fence
         if context.is_draining:
@@ -52,7 +52,7 @@ async def run_tool(ctx: dict[str, Any], job_id: str) -> None:
         try:
             await _attempt(context, job, running.stop)
         except Exception:
-            log.exception("attempt broken off", job_id=job_id)
+            log.exception("attempt broken off", job_id=str(wanted))
             await _give_up(context, job)
     finally:
         del context.running[wanted]
