@@ -57,4 +57,4 @@ def keeper_command(
     """
     descriptors = (str(control.reader), str(status.writer))
     keeper = [sys.executable, "-I", "-S", str(_KEEPER)]
-    return [*keeper, isolation.value, str(os.getpid()), *descriptors, str(cwd), *argv]
+    return [*keeper, isolation.value, str(os.getpid()), *descriptors, str(cwd.absolute()), *argv]

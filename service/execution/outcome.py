@@ -15,7 +15,8 @@ class Outcome:
 
     return_code: int | None
     """Exit code, or the negative number of the signal that killed the main process; 127 or 126
-    when the tool is not there or cannot be run; None when it never came to that."""
+    when the tool is not there or cannot be run, 125 when it could not be isolated; None when it
+    never came to that."""
     reason: Reason | None
     """None for success: exit code 0, and nothing asked the tool to stop."""
     message: str | None
