@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -39,8 +39,9 @@ class Catalog:
     What a request names is looked up in a dictionary; it never becomes a path.
     """
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], *, clock: Callable[[], int] = time.time_ns) -> None:
         self._folders = tuple(Path(os.path.abspath(folder)) for folder in folders)  # noqa: PTH100
+        self._clock = clock
         self._found: dict[str, _Found] = {}
         self._tools: dict[str, Tool] = {}
         self._notes: tuple[str, ...] = ()
@@ -109,21 +110,20 @@ class Catalog:
                 if name in found:
                     notes.append(f"{entry.path} is shadowed by {found[name].path}")
                     continue
-                found[name] = _Found(Path(entry.path), folder, _version(entry))
+                found[name] = _Found(Path(entry.path), folder, self._version(entry))
         return found, notes
+
+    def _version(self, entry: os.DirEntry[str]) -> _Version | None:
+        """Return what changes whenever the file does; None when that cannot be told."""
+        try:
+            status = entry.stat()
+        except OSError:
+            return None
+        if 0 <= self._clock() - status.st_mtime_ns < _UNSETTLED_NANOSECONDS:
+            return None
+        # The last one tells of a changed permission, which the others do not.
+        return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
 
 
 def _may_be_tool(file_name: str) -> bool:
     return file_name.endswith(".py") and file_name[0] not in "._"
-
-
-def _version(entry: os.DirEntry[str]) -> _Version | None:
-    """Return what changes whenever the file does; None when that cannot be told."""
-    try:
-        status = entry.stat()
-    except OSError:
-        return None
-    if 0 <= time.time_ns() - status.st_mtime_ns < _UNSETTLED_NANOSECONDS:
-        return None
-    # The last one tells of a changed permission, which the others do not.
-    return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns

@@ -20,8 +20,8 @@ class NotStaticError(Exception):
 class Names(Protocol):
     """What the names in an expression stand for."""
 
-    def find(self, name: str) -> "tuple[ast.expr, Names]":
-        """Return the one value of *name*, and the names it is made of.
+    def named(self, name: str, depth: int) -> "Value":
+        """Tell the value of *name*, whose parts may be *depth* levels deep.
 
         Raises NotStaticError.
         """
@@ -31,7 +31,7 @@ class Names(Protocol):
 def evaluate(node: ast.expr, names: Names, depth: int = _DEPTH) -> Value:
     """Tell what *node* comes to. Raises NotStaticError."""
     if depth == 0:
-        raise NotStaticError  # Too deep to be worth it, or names defined by each other.
+        raise NotStaticError  # Too deep to be worth it.
     evaluation = _EVALUATIONS.get(type(node))
     if evaluation is None:
         raise NotStaticError
@@ -51,8 +51,7 @@ class _Evaluator:
         raise NotStaticError
 
     def name(self, node: ast.Name) -> Value:
-        value, names = self._names.find(node.id)
-        return evaluate(value, names, self._depth)
+        return self._names.named(node.id, self._depth)
 
     def elements(self, node: ast.List | ast.Tuple | ast.Set) -> Value:
         return [self._part(element) for element in node.elts]

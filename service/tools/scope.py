@@ -4,10 +4,12 @@ import ast
 import math
 from collections.abc import Iterable, Iterator
 
-from service.tools.literals import Names, NotStaticError, Value, as_list, evaluate
+from service.tools.literals import NotStaticError, Value, as_list, evaluate
 from service.tools.signature import Json
 
 _WHOLE = 2**63
+_LARGEST = 1000
+"""Values in one default; a tool that has more must be asked, not read."""
 
 
 class Scope:
@@ -21,13 +23,16 @@ class Scope:
     ) -> None:
         self._outer = outer
         self._values: dict[str, ast.expr | None] = dict.fromkeys(arguments)
+        self._known: dict[str, tuple[Value] | None] = {}
         for name, value in _bindings(body):
             # Bound twice, a name has no value that reading alone could tell.
             self._values[name] = None if name in self._values else value
 
     def value(self, node: ast.expr) -> Json:
         """Tell what *node* comes to, as JSON says it. Raises NotStaticError."""
-        return _as_json(evaluate(node, self))
+        value = evaluate(node, self)
+        _check_size(value)
+        return _as_json(value)
 
     def text(self, node: ast.expr) -> str | None:
         """Tell what text *node* comes to; None when it is none, or made at run time."""
@@ -49,14 +54,26 @@ class Scope:
         """Tell whether *name* is one of its own, not one of the scope around it."""
         return name in self._values
 
-    def find(self, name: str) -> tuple[ast.expr, Names]:
-        """Return the one value of *name*, and the scope it is made in."""
+    def named(self, name: str, depth: int) -> Value:
+        """Tell the value of *name*, in this scope or one around it. Raises NotStaticError."""
         if name not in self._values and self._outer is not None:
-            return self._outer.find(name)
-        value = self._values.get(name)
-        if value is None:
+            return self._outer.named(name, depth)
+        if name not in self._known:
+            value = self._values.get(name)
+            # Kept: names made of names, each used twice, would double the work at every step.
+            self._known[name] = None if value is None else _told(value, self, depth)
+        known = self._known[name]
+        if known is None:
             raise NotStaticError
-        return value, self
+        return known[0]
+
+
+def _told(node: ast.expr, scope: Scope, depth: int) -> tuple[Value] | None:
+    """Tell what *node* comes to, in a tuple; None when only running the program can tell."""
+    try:
+        return (evaluate(node, scope, depth),)
+    except NotStaticError:
+        return None
 
 
 def _bindings(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr | None]]:
@@ -84,6 +101,18 @@ def _bindings(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.expr | None]]
             case _:
                 pass
         pending.extend(ast.iter_child_nodes(node))
+
+
+def _check_size(value: Value) -> None:
+    """Refuse lists within lists that come to more than anybody would send."""
+    pending, count = [value], 0
+    while pending:
+        one = pending.pop()
+        count += 1
+        if count > _LARGEST:
+            raise NotStaticError
+        if isinstance(one, list):
+            pending.extend(one)
 
 
 def _as_json(value: Value) -> Json:

@@ -140,7 +140,7 @@ def case(declared: str) -> tuple[Tool, argparse.ArgumentParser]:
     return tool, real_parser(parser_source(declared))
 
 
-@settings(max_examples=700, deadline=None, database=None)
+@settings(max_examples=300, deadline=None, database=None)
 @given(parameters=st.fixed_dictionaries({}, optional=VALUES))
 def test_argparse_reads_every_option_back_as_it_was_sent(parameters: dict[str, Any]) -> None:
     """What is accepted arrives whole and alone; only what could not is refused."""

@@ -159,6 +159,23 @@ def test_what_changes_in_the_folder_shows_without_a_restart(tmp_path: Path) -> N
         catalog.get("tool")
 
 
+def test_a_file_changed_just_now_is_read_once_more(tmp_path: Path) -> None:
+    """Times of files are coarse: what changes twice in some milliseconds may look unchanged."""
+    changed_at = write_script(tmp_path, "tool", "").stat().st_mtime_ns
+    now = changed_at + 1_000_000
+    catalog = Catalog([tmp_path], clock=lambda: now)
+    first = catalog.get("tool")
+    catalog.refresh()
+    second = catalog.get("tool")
+    assert second is not first
+    now += 1_000_000_000
+    catalog.refresh()  # For the last time: whatever was written has its final time now.
+    settled = catalog.get("tool")
+    assert settled is not second
+    catalog.refresh()
+    assert catalog.get("tool") is settled
+
+
 def test_a_replaced_file_of_the_same_age_and_size_is_read_again(tmp_path: Path) -> None:
     path = write_script(tmp_path, "tool", '"""Old."""')
     os.utime(path, (1_000_000, 1_000_000))

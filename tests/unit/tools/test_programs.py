@@ -215,7 +215,17 @@ def test_a_local_name_hides_the_constant_of_the_module(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "default",
-    ["A", "'x' * 10**9", "2**63 << 63", "1 / 0", "range(2**63)", r"'\ud800'", "'a\\0'", "{'a': 1}"],
+    [
+        "A",
+        "((((9**63)**63)**63)**63)**63",
+        "'x' * 10**9",
+        "2**63 << 63",
+        "1 / 0",
+        "range(2**63)",
+        r"'\ud800'",
+        "'a\\0'",
+        "{'a': 1}",
+    ],
 )
 def test_a_default_that_cannot_be_told_is_left_out(tmp_path: Path, default: str) -> None:
     tool = read_script(
@@ -230,6 +240,24 @@ def test_a_default_that_cannot_be_told_is_left_out(tmp_path: Path, default: str)
         """,
     )
     assert tool.schema["properties"]["a"] == {"type": "string", "title": "A"}
+
+
+@pytest.mark.parametrize(
+    ("first", "next_one"), [("'text'", "A{} + A{}"), ("['text']", "[A{}, A{}, A{}, A{}, A{}]")]
+)
+def test_constants_that_grow_out_of_each_other_are_given_up_soon(
+    tmp_path: Path, first: str, next_one: str
+) -> None:
+    """Each is many times the one before it: worked out in full, that never ends."""
+    grown = "\n".join(f"A{n} = {next_one.replace('{}', str(n - 1))}" for n in range(1, 18))
+    tool = read_script(
+        tmp_path,
+        f"import argparse\nA0 = {first}\n{grown}\n"
+        "parser = argparse.ArgumentParser()\n"
+        "parser.add_argument('--a', nargs='*', default=A17)\n"
+        "parser.add_argument('--b', default=A17)\n",
+    )
+    assert all("default" not in schema for schema in tool.schema["properties"].values())
 
 
 def test_helpers_that_call_each_other_end(tmp_path: Path) -> None:
