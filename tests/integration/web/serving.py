@@ -11,8 +11,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from service.api import create_app
 from service.config import Settings
 
-DEAD_PORT = 1
-"""Nobody listens there: connections are refused at once."""
+REFUSING = "127.0.0.1:1"
+"""Nobody listens at this port: connections are refused at once."""
 
 
 def settings_for(folder: Path, *, database_url: str, redis_url: str) -> Settings:

@@ -17,11 +17,8 @@ from service.store.states import Status
 from tests.integration.store.making import job_in
 from tests.integration.web.looking import count_jobs, deliveries
 from tests.integration.web.problems import problem_in
-from tests.integration.web.serving import serving, settings_for
+from tests.integration.web.serving import REFUSING, serving, settings_for
 from tests.integration.web.silence import Line, line_to
-
-REFUSING = "127.0.0.1:1"
-"""Nobody listens at this port: connections are refused at once."""
 
 RUN = {"tool_name": "nothing"}
 
