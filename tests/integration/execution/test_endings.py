@@ -109,7 +109,7 @@ async def test_a_grandchild_that_holds_stdout_does_not_hold_the_job(isolation: I
 
     outcome = await ToolRun("sh", "-c", "sleep 600 & echo done", isolation=isolation).run()
 
-    assert time.monotonic() - begun_at < 1
+    assert time.monotonic() - begun_at < 3
     assert outcome.reason is None
     assert outcome.output.text == "done\n"
 

@@ -32,7 +32,7 @@ async def test_at_the_soft_limit_a_tool_may_end_as_it_likes(
     )
     assert [sent.name for sent in outcome.signals] == ["SIGTERM"]
     assert tool.sink.texts == ["ready", "bye"]
-    assert 0.5 <= outcome.duration_seconds < 1.5
+    assert 0.5 <= outcome.duration_seconds < 3
 
 
 async def test_a_tool_that_will_not_stop_is_killed_after_the_grace(isolation: Isolation) -> None:
@@ -44,7 +44,7 @@ async def test_a_tool_that_will_not_stop_is_killed_after_the_grace(isolation: Is
     assert (outcome.return_code, outcome.reason) == (-9, Reason.SOFT_TIME_LIMIT)
     assert outcome.message == "Still running at its soft limit of 0.5 s: asked to stop, killed"
     assert [sent.name for sent in outcome.signals] == ["SIGTERM", "SIGKILL"]
-    assert 1 <= outcome.duration_seconds < 1.5
+    assert 1 <= outcome.duration_seconds < 2
 
 
 async def test_the_hard_limit_cuts_the_grace_short(isolation: Isolation) -> None:
@@ -56,7 +56,7 @@ async def test_the_hard_limit_cuts_the_grace_short(isolation: Isolation) -> None
     assert (outcome.return_code, outcome.reason) == (-9, Reason.HARD_TIME_LIMIT)
     assert outcome.message == "Still running at its hard limit of 1 s: killed"
     assert [sent.name for sent in outcome.signals] == ["SIGTERM", "SIGKILL"]
-    assert 1 <= outcome.duration_seconds < 1.5
+    assert 1 <= outcome.duration_seconds < 2
 
 
 async def test_a_hard_limit_below_the_soft_one_kills_at_once(isolation: Isolation) -> None:
@@ -99,7 +99,7 @@ async def test_a_stopped_tool_that_will_not_is_killed(isolation: Isolation, kind
     tool.stop.request(kind)
     outcome = await task
 
-    assert 0.5 <= time.monotonic() - begun_at < 1
+    assert 0.5 <= time.monotonic() - begun_at < 2
     assert outcome.return_code == -9
     assert [sent.name for sent in outcome.signals] == ["SIGTERM", "SIGKILL"]
 

@@ -1,5 +1,6 @@
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -155,7 +156,14 @@ async def test_a_slow_sink_holds_the_tool_back() -> None:
     tool.sink = sink = GatedSink()
     task = asyncio.create_task(tool.run())
 
-    await until(lambda: _is_blocked_writing(tool.tag), what="the tool to wait")
+    looks = deque([0], maxlen=20)
+
+    def has_stalled() -> bool:
+        looks.append(_written_bytes(tool.tag))
+        return looks[0] == looks[-1] > 100_000
+
+    await until(has_stalled, what="the tool to wait")
+    assert looks[-1] < 2 * MB
     assert tool.sink.texts == []
     sink.gate.set()
     await task
@@ -239,13 +247,13 @@ async def test_the_loop_stays_awake_under_a_flood() -> None:
     assert longest < 0.1
 
 
-def _is_blocked_writing(tag: str) -> bool:
-    """True when a process of this tag waits in a write to a full pipe."""
+def _written_bytes(tag: str) -> int:
+    """Bytes that the processes of a run have written so far."""
+    written = 0
     for pid in find_leftovers(tag):
         try:
-            place = Path(f"/proc/{pid}/wchan").read_text(encoding="ascii")
+            lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
         except OSError:
             continue
-        if place in {"pipe_write", "anon_pipe_write"}:
-            return True
-    return False
+        written += next(int(line.split()[1]) for line in lines if line.startswith("wchar"))
+    return written

@@ -36,6 +36,22 @@ class RefusingSink(MemorySink):
         raise OvertakenError(len(lines))
 
 
+class StubbornSink(MemorySink):
+    """Does not let go of its first batch, not even when it is cancelled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def log(self, lines: Sequence[LogLine]) -> None:
+        """Remember a batch, and wait."""
+        await super().log(lines)
+        try:
+            await self.gate.wait()
+        finally:
+            await self.gate.wait()
+
+
 def _tree(isolation: Isolation, conduct: str = "stay") -> ToolRun:
     return ToolRun(sys.executable, str(TREE), conduct, isolation=isolation)
 
@@ -95,6 +111,19 @@ async def test_nothing_outlives_the_task_that_awaits_it(isolation: Isolation) ->
             await task
 
         assert kill_leftovers(tool.tag) == 0
+
+
+async def test_a_sink_that_hangs_does_not_keep_the_tree(isolation: Isolation) -> None:
+    tool = _tree(isolation)
+    tool.sink = sink = StubbornSink()
+    async with _spread(tool) as task:
+        task.cancel()
+
+        await until(lambda: not find_leftovers(tool.tag), what="the tree to be gone")
+        assert not task.done()
+        sink.gate.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 async def test_nothing_outlives_an_error_of_the_sink(isolation: Isolation) -> None:
