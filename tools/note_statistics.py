@@ -7,6 +7,7 @@ Words, reading time, tags and links of each note, and how their number grew.
 # dependencies = ["pyyaml>=6"]
 #
 # [tool.data20]
+# name = "statistics"  # A file of that name would hide Python's own module from its neighbours.
 # title = "Count what is in the notes"
 # category = "Knowledge"
 #

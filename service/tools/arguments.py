@@ -13,6 +13,7 @@ from typing import Any
 
 from service.errors import InvalidParametersError, Violation
 from service.tools.conflicts import find_conflicts
+from service.tools.schema import OPEN_NAME
 from service.tools.signature import PLACE, Json, Kind, Parameter, Signature
 from service.tools.tool import Tool
 
@@ -32,7 +33,7 @@ class _RefusedError(Exception):
 
 
 def build_argv(tool: Tool, parameters: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the arguments to put after the tool's command, for parameters already valid.
+    """Return the arguments to put after the tool's command, for what `validate` returned.
 
     A parameter that is None is left out. Raises InvalidParametersError for values that are
     valid but that the tool's command line would not take as they are.
@@ -45,7 +46,7 @@ def build_argv(tool: Tool, parameters: Mapping[str, Any]) -> tuple[str, ...]:
         parameter = signature.parameter(name)
         try:
             if parameter is None:
-                options += _unknown(name, value)
+                options += _unknown(signature, name, value)
             elif parameter.is_positional:
                 positionals += _positional(signature, parameter, value)
             else:
@@ -76,7 +77,7 @@ def _option(signature: Signature, parameter: Parameter, value: Json) -> list[str
             return [flag] if flag else []
         case Kind.COUNT:
             start = parameter.default if isinstance(parameter.default, int) else 0
-            return [parameter.flag] * (int(str(value)) - start)
+            return [parameter.flag] * (value - start) if isinstance(value, int) else []
         case Kind.EXTEND:
             return [_token(parameter, element) for element in _elements(value)]
         case Kind.APPEND:
@@ -143,8 +144,11 @@ def _refuse_file(signature: Signature, text: str) -> None:
         raise _RefusedError("pattern", f"must not begin with {text[0]!r}")
 
 
-def _unknown(name: str, value: Json) -> list[str]:
+def _unknown(signature: Signature, name: str, value: Json) -> list[str]:
     """Write an argument that an open tool may know and we do not."""
+    if not signature.is_open or not re.fullmatch(OPEN_NAME, name):
+        # Parameters that wait with their job may be older than the tool's file.
+        raise _RefusedError("additionalProperties", "is not a parameter of this tool")
     if isinstance(value, bool):
         return [f"--{name}"] if value else []
     return [f"--{name}={_plain(one)}" for one in _elements(value) if one is not None]

@@ -1,7 +1,6 @@
 """Every tool there is, kept in step with the files in the tools folders."""
 
 import os
-import re
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -9,10 +8,10 @@ from pathlib import Path
 from typing import TypeAlias
 
 from service.errors import ToolBrokenError, ToolNotFoundError
+from service.tools.options import TOOL_NAME
 from service.tools.source import broken_tool, read_tool
 from service.tools.tool import Tool, printable
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 _BAD_NAME = (
     "its name must be at most 64 small letters, digits, dots, dashes and underscores, "
     "the first a letter or digit"
@@ -27,7 +26,6 @@ _Version: TypeAlias = tuple[int, int, int, int]
 class _Found:
     """One file as the last look found it."""
 
-    path: Path
     folder: Path
     version: _Version | None
     """None when it must be read again at the next look."""
@@ -42,7 +40,8 @@ class Catalog:
     def __init__(self, folders: Iterable[Path], *, clock: Callable[[], int] = time.time_ns) -> None:
         self._folders = tuple(Path(os.path.abspath(folder)) for folder in folders)  # noqa: PTH100
         self._clock = clock
-        self._found: dict[str, _Found] = {}
+        self._found: dict[Path, _Found] = {}
+        self._read_tools: dict[Path, Tool] = {}
         self._tools: dict[str, Tool] = {}
         self._notes: tuple[str, ...] = ()
         self.refresh()
@@ -60,17 +59,23 @@ class Catalog:
         """
         found, notes = self._look()
         changed = False
-        for name, file in found.items():
-            known = self._found.get(name)
-            if known == file and file.version is not None:
+        for path, file in found.items():
+            if self._found.get(path) == file and file.version is not None:
                 continue
-            tool = self._read(name, file)
-            changed = changed or tool != self._tools.get(name)
-            self._tools[name] = tool
-        for name in self._tools.keys() - found.keys():
-            del self._tools[name]
+            tool = _read(path, file.folder)
+            changed = changed or tool != self._read_tools.get(path)
+            self._read_tools[path] = tool
+        for path in self._read_tools.keys() - found.keys():
+            del self._read_tools[path]
             changed = True
-        self._found, self._notes = found, tuple(notes)
+        self._found = found
+        self._tools = {}
+        for path in found:
+            tool = self._read_tools[path]
+            first = self._tools.setdefault(tool.name, tool)
+            if first is not tool:
+                notes.append(f"{path} is shadowed by {first.path}")
+        self._notes = tuple(notes)
         return changed
 
     def get(self, name: str) -> Tool:
@@ -86,14 +91,9 @@ class Catalog:
         """Return every tool by name, the broken ones too."""
         return tuple(self._tools[name] for name in sorted(self._tools))
 
-    def _read(self, name: str, file: _Found) -> Tool:
-        if not _NAME.fullmatch(name):
-            return broken_tool(name, file.path, _BAD_NAME)
-        return read_tool(name, file.path, file.folder)
-
-    def _look(self) -> tuple[dict[str, _Found], list[str]]:
-        """List the files that are tools by their names, and note what is in the way."""
-        found: dict[str, _Found] = {}
+    def _look(self) -> tuple[dict[Path, _Found], list[str]]:
+        """List the files that are tools, in the order in which they count, and what is amiss."""
+        found: dict[Path, _Found] = {}
         notes: list[str] = []
         for folder in self._folders:
             try:
@@ -105,12 +105,7 @@ class Catalog:
             except OSError as error:
                 notes.append(f"The tools folder {folder} cannot be read: {error.strerror}")
                 continue
-            for entry in files:
-                name = printable(entry.name.removesuffix(".py"))
-                if name in found:
-                    notes.append(f"{entry.path} is shadowed by {found[name].path}")
-                    continue
-                found[name] = _Found(Path(entry.path), folder, self._version(entry))
+            found |= {Path(entry.path): _Found(folder, self._version(entry)) for entry in files}
         return found, notes
 
     def _version(self, entry: os.DirEntry[str]) -> _Version | None:
@@ -123,6 +118,13 @@ class Catalog:
             return None
         # The last one tells of a changed permission, which the others do not.
         return status.st_mtime_ns, status.st_size, status.st_ino, status.st_ctime_ns
+
+
+def _read(path: Path, folder: Path) -> Tool:
+    name = printable(path.name.removesuffix(".py"))
+    if not TOOL_NAME.fullmatch(name):
+        return broken_tool(name, path, _BAD_NAME)
+    return read_tool(name, path, folder)
 
 
 def _may_be_tool(file_name: str) -> bool:

@@ -1,5 +1,6 @@
 """What a tool says of itself in the `[tool.data20]` table of its script block."""
 
+import re
 import tomllib
 from dataclasses import fields
 from typing import Annotated, Any, Literal, cast
@@ -15,6 +16,8 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from service.config import QUEUES
+
+TOOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
 _CLOSED = ConfigDict(extra="forbid")
 
@@ -43,6 +46,8 @@ class ParameterOptions:
 class Options:
     """What a tool asks for; None leaves it to the service's settings. Times are seconds."""
 
+    name: Annotated[str, Field(strict=True, pattern=f"^{TOOL_NAME.pattern}$")] | None = None
+    """For a file that cannot be called as its tool is: `statistics.py` would hide Python's own."""
     title: _Text | None = None
     category: _Text | None = None
     queue: StrictStr | None = None

@@ -12,7 +12,7 @@ from service.tools.options import OptionsError, ParameterOptions
 from service.tools.signature import Json, Kind, Parameter, Signature, Unset, ValueType
 
 _ANY_SCALAR = {"type": ["string", "number", "boolean", "null"]}
-OPEN_NAME = r"^[A-Za-z][A-Za-z0-9_-]{0,99}$"
+OPEN_NAME = r"[A-Za-z][A-Za-z0-9_-]{0,99}"
 """How an argument may be called that a tool takes without our knowing."""
 
 
@@ -33,7 +33,7 @@ def build_schema(signature: Signature, additions: Mapping[str, ParameterOptions]
         scalars = {"type": "array", "items": _ANY_SCALAR}
         schema["additionalProperties"] = {"anyOf": [_ANY_SCALAR, scalars]}
         known = [{"enum": list(schema["properties"])}] if schema["properties"] else []
-        schema["propertyNames"] = {"anyOf": [*known, {"pattern": OPEN_NAME}]}
+        schema["propertyNames"] = {"anyOf": [*known, {"pattern": f"^{OPEN_NAME}$"}]}
     return schema
 
 

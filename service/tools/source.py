@@ -22,7 +22,7 @@ class UnreadableError(Exception):
 
 
 def read_tool(name: str, path: Path, folder: Path) -> Tool:
-    """Read the tool called *name* from *path*, directly in *folder*.
+    """Read the tool called *name*, unless it says otherwise, from *path*, directly in *folder*.
 
     Never raises for what the file holds: a tool that cannot be understood comes back broken.
     """
@@ -47,6 +47,7 @@ def _read(name: str, path: Path, folder: Path) -> Tool:
     module = _parse(source)
     options = read_options(source)
     signature = read_command_line(module)
+    name = options.name or name
     title, description = title_and_description(name, module, options.title, signature.description)
     return Tool(
         name=name,

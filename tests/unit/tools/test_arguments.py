@@ -288,6 +288,8 @@ def test_arguments_stand_as_argparse_wants_them(
             {"b": "x"},
             "b cannot be told from a; give those too",
         ),
+        ('"--a"', {"b": "x"}, "b is not a parameter of this tool"),
+        ('"--a"\n*more', {"b=": "x"}, "b= is not a parameter of this tool"),
         ('"a"', {"a": "--"}, "a must not be a bare --, which the tool would not see"),
     ],
 )

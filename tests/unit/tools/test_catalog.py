@@ -46,6 +46,27 @@ def test_the_first_folder_wins(tmp_path: Path) -> None:
     assert catalog.notes == (f"{second / 'tool.py'} is shadowed by {first / 'tool.py'}",)
 
 
+def test_a_tool_may_have_another_name_than_its_file(tmp_path: Path) -> None:
+    """Of two that want one name, the first file counts; the other is noted."""
+    named = '# /// script\n# [tool.data20]\n# name = "statistics"\n# ///\n'
+    write_script(tmp_path, "first", named)
+    write_script(tmp_path, "second", named)
+    catalog = Catalog([tmp_path])
+    assert names(catalog) == ["statistics"]
+    assert catalog.get("statistics").path == tmp_path / "first.py"
+    assert catalog.notes == (f"{tmp_path / 'second.py'} is shadowed by {tmp_path / 'first.py'}",)
+    with pytest.raises(ToolNotFoundError):
+        catalog.get("first")
+
+
+def test_a_tool_cannot_call_itself_what_it_likes(tmp_path: Path) -> None:
+    write_script(tmp_path, "tool", '# /// script\n# [tool.data20]\n# name = "../x"\n# ///\n')
+    [tool] = Catalog([tmp_path]).tools()
+    assert tool.name == "tool"
+    assert tool.broken_reason is not None
+    assert "[tool.data20] name" in tool.broken_reason
+
+
 def test_a_missing_folder_is_noted_until_it_is_there(tmp_path: Path) -> None:
     folder = tmp_path / "tools"
     catalog = Catalog([folder])

@@ -19,8 +19,7 @@ SHIPPED: dict[str, dict[str, Any]] = {
     "build_graph": NOTES,
     "build_index": NOTES | {"quotable": {"type": "integer", "minimum": 0, "default": 3000}},
     "check_links": NOTES | {"strict": {"type": "boolean", "default": False}},
-    "note_statistics": NOTES
-    | {"words_per_minute": {"type": "integer", "minimum": 1, "default": 200}},
+    "statistics": NOTES | {"words_per_minute": {"type": "integer", "minimum": 1, "default": 200}},
     "sleep": {
         "seconds": {"type": "number", "minimum": 0, "default": 10.0},
         "steps": {"type": "integer", "minimum": 1, "maximum": 10_000, "default": 20},
