@@ -42,7 +42,7 @@ def main() -> None:
     """Run the command; an error of ours is one line on stderr, its exit code in `exits.py`."""
     try:
         _settle_text()
-        code: object = app(standalone_mode=False)
+        code: object = app(prog_name="data20", standalone_mode=False)
     except typer.TyperException as error:
         message = error.format_message()
         is_page = "\n" in message  # The help, for a command that needs another.

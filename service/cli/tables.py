@@ -125,7 +125,7 @@ def duration(seconds: float | None) -> str:
     """Return how long something took, as people say it; nothing for nothing."""
     if seconds is None:
         return ""
-    if seconds < 60:
+    if seconds < 59.95:  # What would be rounded to a minute is one.
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
