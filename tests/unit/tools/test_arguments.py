@@ -250,6 +250,12 @@ def test_thousands_of_hostile_values_arrive_in_a_real_process(tmp_path: Path) ->
             {"f": False},
             ("--no-f",),
         ),
+        (
+            '"--one", dest="n", action="store_const", const=1\n'
+            '"--yes", dest="n", action="store_const", const=True',
+            {"n": True},
+            ("--yes",),
+        ),
         ('"-v", action="count"', {"v": 3}, ("-v", "-v", "-v")),
         ('"-v", action="count", default=2', {"v": 3}, ("-v",)),
         ('"--n", nargs="+"', {"n": ["-x"]}, ("--n=-x",)),

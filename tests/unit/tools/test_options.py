@@ -21,6 +21,7 @@ def test_every_key_is_read() -> None:
     options = read_options(
         "#!/usr/bin/env python3\n"
         + table(
+            'name = "another"',
             'title = "A title"',
             'category = "graphs"',
             'queue = "maintenance"',
@@ -40,6 +41,7 @@ def test_every_key_is_read() -> None:
     )
     steps = ParameterOptions(minimum=1, maximum=2.5, title="Steps", examples=[1, 2], enum=[1, 2])
     assert options == Options(
+        name="another",
         title="A title",
         category="graphs",
         queue="maintenance",
