@@ -111,9 +111,16 @@ class Broker:
             return f"Valkey {facts['valkey_version']}"
         return f"Redis {facts.get('redis_version', '?')}"
 
-    def waiting_connection(self, *, answer_within: float) -> "WaitingConnection":
-        """Return a connection for calls that block up to *answer_within* seconds."""
-        return WaitingConnection(self._url, self._name, answer_within=answer_within)
+    def waiting_connection(
+        self, *, answer_within: float, block_seconds: float = BLOCK_SECONDS
+    ) -> "WaitingConnection":
+        """Return a connection for calls that block up to *block_seconds*.
+
+        One that has no answer after *answer_within* seconds counts as lost.
+        """
+        return WaitingConnection(
+            self._url, self._name, answer_within=answer_within, block_seconds=block_seconds
+        )
 
     async def close(self) -> None:
         """Close every connection."""
@@ -127,10 +134,11 @@ class WaitingConnection:
     reply and all, to the next caller (redis-py issue 4121). Here it is never used again.
     """
 
-    def __init__(self, url: str, name: str, *, answer_within: float) -> None:
+    def __init__(self, url: str, name: str, *, answer_within: float, block_seconds: float) -> None:
         self._url = url
         self._name = name
         self._answer_within = answer_within
+        self._block_seconds = block_seconds
         self._redis: Any = None
         self._subscriber: Any = None
         self._failures = 0
@@ -145,7 +153,7 @@ class WaitingConnection:
         """
         async with _named_outage(), self._closing_on_failure():
             answer = await self._client().bzmpop(
-                BLOCK_SECONDS, len(queues), queues, min=True, count=most
+                self._block_seconds, len(queues), queues, min=True, count=most
             )
         if answer is None:
             return None
@@ -170,7 +178,7 @@ class WaitingConnection:
             if self._subscriber is None:
                 self._subscriber = self._client().pubsub(ignore_subscribe_messages=True)
                 await self._subscriber.subscribe(channel)
-            message = await self._subscriber.get_message(timeout=BLOCK_SECONDS)
+            message = await self._subscriber.get_message(timeout=self._block_seconds)
         return None if message is None else message["data"]
 
     async def pause_after_failure(self) -> None:

@@ -30,10 +30,10 @@ MOST_AT_ONCE = 100
 class DeliveryWorker(StockWorker):
     """Takes deliveries from several queues in strict order and runs their functions.
 
-    `ctx["broker"]` is where it waits. At the first SIGTERM or SIGINT it takes no more and calls
-    *on_drain*; what still runs after *drain_seconds*, or at a second signal, *on_overdue* has to
-    end, and what does not within *overdue_seconds* is cancelled. *on_shutdown* comes last, whatever
-    happened before.
+    `ctx["broker"]` is where it waits, *block_seconds* with each call. At the first SIGTERM or
+    SIGINT it takes no more and calls *on_drain*; what still runs after *drain_seconds*, or at a
+    second signal, *on_overdue* has to end, and what does not within *overdue_seconds* is cancelled.
+    *on_shutdown* comes last, whatever happened before.
     """
 
     def __init__(  # noqa: PLR0913  # Fewer than arq's own, all by name.
@@ -49,12 +49,14 @@ class DeliveryWorker(StockWorker):
         on_drain: StartupShutdown | None = None,
         on_overdue: StartupShutdown | None = None,
         handle_signals: bool = True,
+        block_seconds: float = BLOCK_SECONDS,
         ctx: dict[Any, Any] | None = None,
         **_: Any,  # noqa: ANN401  # What `arq` passes on from its command line, like `burst`.
     ) -> None:
         self._serves = tuple(queues)
         self._drain_seconds = drain_seconds
         self._overdue_seconds = overdue_seconds
+        self._block_seconds = block_seconds
         self._on_drain = on_drain
         self._on_overdue = on_overdue
         self._stopping = asyncio.Event()
@@ -90,7 +92,9 @@ class DeliveryWorker(StockWorker):
         """Nothing is left to close: `main` has, on every way out."""
 
     async def _serve(self, broker: Broker) -> None:
-        connection = broker.waiting_connection(answer_within=BLOCK_SECONDS * 2)
+        connection = broker.waiting_connection(
+            answer_within=self._block_seconds + BLOCK_SECONDS, block_seconds=self._block_seconds
+        )
         try:
             # What a stopped call may just have popped is delivered again by the dispatcher.
             while await self._unless_stopped(self._take_once(connection)):

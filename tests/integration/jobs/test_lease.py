@@ -97,7 +97,7 @@ async def test_a_predecessor_whose_process_has_ended_is_gone(world: World) -> No
 async def test_a_predecessor_that_nobody_has_buried_is_gone(world: World) -> None:
     with _child() as process:
         process.kill()
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        await until(lambda: process.status() == psutil.STATUS_ZOMBIE, what="its end")
         started_at = process.create_time()
         await _register_predecessor(world, pid=process.pid, process_started_at=started_at)
         await sign_on(world.context)

@@ -22,6 +22,8 @@ from service.worker import make_context
 from tests.integration.store.making import NEW
 from tests.waiting import until
 
+_ALL = 1_000_000
+
 QUICK = """
     print("done")
 """
@@ -107,13 +109,13 @@ class World:
     async def lines(self, job: Job) -> list[str]:
         """Return what the job's tool has said so far."""
         async with self.context.database.connect() as connection:
-            lines = await events.read_lines(connection, job.id, most=10_000)
+            lines = await events.read_lines(connection, job.id, most=_ALL)
         return [line.text for line in lines]
 
     async def events(self, job: Job) -> list[Event]:
         """Return all events of the job, after a look at their numbers: 1 to n, the row's last."""
         async with self.context.database.connect() as connection:
-            found = await events.read(connection, job.id, most=10_000)
+            found = await events.read(connection, job.id, most=_ALL)
         numbers = [number for event in found for number in range(event.seq, event.last_seq + 1)]
         assert numbers == list(range(1, (await self.read(job)).last_seq + 1))
         return found

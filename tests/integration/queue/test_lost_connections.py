@@ -1,0 +1,101 @@
+"""Redis goes and comes back; the worker lives on, and serves as soon as it can."""
+
+import tempfile
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from service.config import BROKER_DATABASE
+from service.embedded.servers import EmbeddedServers
+from service.errors import BrokerUnavailableError
+from service.queue.broker import Broker
+from tests.integration.queue.serving import Record, call, serving
+from tests.servers import redis_client
+from tests.waiting import until
+
+
+@pytest.fixture
+def own_servers() -> Iterator[EmbeddedServers]:
+    """Give a Valkey that this test may kill."""
+    with (
+        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
+        EmbeddedServers(Path(folder), postgres=False) as servers,
+    ):
+        yield servers
+
+
+@pytest.fixture
+async def own_broker(own_servers: EmbeddedServers) -> AsyncGenerator[Broker]:
+    """Give the way to that Valkey."""
+    broker = Broker(own_servers.redis_url)
+    yield broker
+    await broker.close()
+
+
+async def test_a_killed_connection_is_made_anew(broker: Broker, redis_url: str) -> None:
+    record = Record()
+    async with (
+        serving(broker, [record.note]),
+        redis_client(redis_url, BROKER_DATABASE) as client,
+    ):
+        for round_ in range(5):
+
+            async def is_waiting() -> bool:
+                return any(each["cmd"] == "bzmpop" for each in await client.client_list())
+
+            await until(is_waiting, what="the worker to wait")
+            await client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+            await broker.deliver([call(f"call-{round_}", round_)])
+            assert await record.heard(round_ + 1) == list(range(round_ + 1))
+
+
+async def test_a_killed_server_is_waited_for(
+    own_servers: EmbeddedServers, own_broker: Broker
+) -> None:
+    """What runs goes on, and what was delivered before is served after."""
+    record, lasting = Record(), Record(is_open=False)
+
+    async def last(ctx: dict[str, object]) -> None:
+        await lasting.note(ctx)
+
+    with capture_logs() as logs:
+        async with serving(own_broker, [record.note, last], max_jobs=2, drain_seconds=60):
+            await own_broker.deliver([call("lasting", function="last")])
+            await lasting.heard(1)
+            for round_ in range(3):
+                own_servers.valkey.kill()
+                with pytest.raises(BrokerUnavailableError):
+                    await own_broker.deliver([call("nobody")])
+                logs.clear()
+                await until(lambda: logs, what="the worker to notice")
+                own_servers.valkey.start()
+                await own_broker.deliver([call(f"call-{round_}", round_)])
+                assert await record.heard(round_ + 1) == list(range(round_ + 1))
+            assert lasting.running == 1
+            lasting.open()
+    assert {line["event"] for line in logs} <= {"broker lost", "stopping"}
+
+
+async def test_a_worker_can_be_stopped_while_redis_is_away(
+    own_servers: EmbeddedServers, own_broker: Broker
+) -> None:
+    with capture_logs() as logs:
+        async with serving(own_broker, [Record().note]):
+            own_servers.valkey.kill()
+            await until(lambda: logs, what="the worker to notice")
+    assert logs[0]["event"] == "broker lost"
+
+
+async def test_a_worker_may_start_before_redis(
+    own_servers: EmbeddedServers, own_broker: Broker
+) -> None:
+    own_servers.valkey.kill()
+    record = Record()
+    with capture_logs() as logs:
+        async with serving(own_broker, [record.note]):
+            await until(lambda: logs, what="the worker to notice")
+            own_servers.valkey.start()
+            await own_broker.deliver([call("first", "first")])
+            assert await record.heard(1) == ["first"]
