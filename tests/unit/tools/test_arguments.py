@@ -251,8 +251,10 @@ def test_thousands_of_hostile_values_arrive_in_a_real_process(tmp_path: Path) ->
             ("--no-f",),
         ),
         (
-            '"--one", dest="n", action="store_const", const=1\n'
-            '"--yes", dest="n", action="store_const", const=True',
+            """
+            "--one", dest="n", action="store_const", const=1
+            "--yes", dest="n", action="store_const", const=True
+            """,
             {"n": True},
             ("--yes",),
         ),
