@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -12,6 +13,9 @@ from service.errors import ToolBrokenError, ToolNotFoundError
 from service.tools.catalog import Catalog
 from service.tools.source import LARGEST_SOURCE
 from tests.unit.tools.scripts import write_script
+
+NOBODY = 65534
+"""The user that owns nothing, on every Linux."""
 
 
 @contextmanager
@@ -145,16 +149,19 @@ def test_a_broken_tool_is_listed_with_its_reason_and_stops_nobody(
     assert described["reason"] == caught.value.reason
 
 
-def test_a_file_that_may_not_be_read_is_broken(tmp_path: Path) -> None:
-    path = write_script(tmp_path, "tool", "")
-    path.chmod(0)
-    with as_ordinary_user():
-        catalog = Catalog([tmp_path])
-    with pytest.raises(ToolBrokenError, match="Permission denied"):
-        catalog.get("tool")
-    path.chmod(0o600)
-    assert catalog.refresh()
-    assert catalog.get("tool")
+def test_a_file_that_may_not_be_read_is_broken() -> None:
+    with tempfile.TemporaryDirectory() as name:  # Others may enter it, unlike `tmp_path`.
+        folder = Path(name)
+        folder.chmod(0o755)
+        path = write_script(folder, "tool", "")
+        path.chmod(0)
+        with as_ordinary_user():
+            catalog = Catalog([folder])
+        with pytest.raises(ToolBrokenError, match="Permission denied"):
+            catalog.get("tool")
+        path.chmod(0o600)
+        assert catalog.refresh()
+        assert catalog.get("tool")
 
 
 def test_a_name_that_is_not_text_is_listed_in_escapes(tmp_path: Path) -> None:
