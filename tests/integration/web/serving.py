@@ -1,6 +1,6 @@
 """The application as a server would run it, called in this process."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -31,18 +31,20 @@ async def serving(settings: Settings, *, raises: bool = True) -> AsyncGenerator[
 
     With *raises* a fault in the application is raised in the test; else it is answered.
     """
-    app = create_app(settings)
-    async with app.router.lifespan_context(app) as state:
-        assert state is not None
-        transport = ASGITransport(_with_state(app, state), raise_app_exceptions=raises)
+    async with started(settings) as app:
+        transport = ASGITransport(app, raise_app_exceptions=raises)
         async with AsyncClient(transport=transport, base_url="http://data20.test") as client:
             yield client
 
 
-def _with_state(app: ASGIApp, state: Mapping[str, object]) -> ASGIApp:
-    """Give every request the lifespan's state, as servers do."""
+@asynccontextmanager
+async def started(settings: Settings) -> AsyncGenerator[ASGIApp]:
+    """Give the application within its lifespan, whose state every request gets."""
+    app = create_app(settings)
+    async with app.router.lifespan_context(app) as state:
+        assert state is not None
 
-    async def served(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "state": dict(state)}, receive, send)
+        async def served(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, "state": dict(state)}, receive, send)
 
-    return served
+        yield served

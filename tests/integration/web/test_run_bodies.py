@@ -4,8 +4,11 @@ from collections.abc import AsyncGenerator
 
 import pytest
 from httpx2 import AsyncClient
+from starlette.types import Message
 
+from service.config import Settings
 from tests.integration.web.problems import faults_in, problem_in
+from tests.integration.web.serving import started
 
 pytestmark = pytest.mark.usefixtures("nothing_written")
 
@@ -101,24 +104,69 @@ async def test_only_json_is_read(client: AsyncClient, headers: dict[str, str]) -
 LARGE = b'{"tool_name": "nothing", "parameters": {"a": "' + b"a" * 1_000_000 + b'"}}'
 
 
+@pytest.fixture
+def sent() -> list[int]:
+    """Give a list of how much of a body was taken from its sender, piece by piece."""
+    return []
+
+
+@pytest.fixture
+async def endless(sent: list[int]) -> AsyncGenerator[AsyncGenerator[bytes]]:
+    """Give a body without an end."""
+
+    async def pieces() -> AsyncGenerator[bytes]:
+        while True:
+            sent.append(100_000)
+            yield b"a" * 100_000
+
+    body = pieces()
+    yield body
+    await body.aclose()
+
+
 async def test_a_body_too_large_is_refused(client: AsyncClient) -> None:
     answer = await client.post("/api/run", content=LARGE, headers=JSON)
     assert problem_in(answer, 413) == "The body must be at most 1,000,000 bytes"
 
 
-async def test_a_body_too_large_is_refused_while_it_comes(client: AsyncClient) -> None:
+async def test_of_a_body_that_says_it_is_too_large_nothing_is_read(
+    client: AsyncClient, endless: AsyncGenerator[bytes], sent: list[int]
+) -> None:
+    headers = {**JSON, "Content-Length": "1000001"}
+    problem_in(await client.post("/api/run", content=endless, headers=headers), 413)
+    assert sent == []
+
+
+async def test_a_body_too_large_is_refused_while_it_comes(
+    client: AsyncClient, endless: AsyncGenerator[bytes], sent: list[int]
+) -> None:
     """Sent in chunks, its length is not known; no more is read than the limit."""
-    sent = 0
+    problem_in(await client.post("/api/run", content=endless, headers=JSON), 413)
+    assert sum(sent) == 1_100_000
 
-    async def endless() -> AsyncGenerator[bytes]:
-        nonlocal sent
-        while True:
-            sent += 100_000
-            yield b"a" * 100_000
 
-    answer = await client.post("/api/run", content=endless(), headers=JSON)
-    problem_in(answer, 413)
-    assert sent == 1_100_000
+async def test_a_body_that_breaks_off_is_no_fault_of_ours(web_settings: Settings) -> None:
+    """Nobody is there to read the answer; what counts is that none is in the log as a fault."""
+    body: Message = {"type": "http.request", "body": b'{"tool_name":', "more_body": True}
+    coming = iter((body, {"type": "http.disconnect"}))
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(coming)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/api/run",
+        "query_string": b"",
+        "headers": [(b"content-type", b"application/json")],
+    }
+    async with started(web_settings) as app:
+        await app(scope, receive, send)
+    assert sent[0]["status"] == 400
 
 
 async def test_a_length_that_lies_does_not_help(client: AsyncClient) -> None:

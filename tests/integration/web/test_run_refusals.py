@@ -51,6 +51,12 @@ async def test_an_absolute_path_of_a_tool_is_no_name(client: AsyncClient, web_fo
         problem_in(answer, 404)
 
 
+async def test_a_name_longer_than_any_is_not_told_back(client: AsyncClient) -> None:
+    answer = await client.post("/api/run", json={"tool_name": "a" * 100_000})
+    assert [fault["type"] for fault in faults_in(answer)] == ["string_too_long"]
+    assert len(answer.content) < 1000
+
+
 async def test_a_broken_tool_says_why(client: AsyncClient) -> None:
     answer = await client.post("/api/run", json={"tool_name": "broken"})
     detail = problem_in(answer, 409)
