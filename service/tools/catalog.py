@@ -38,7 +38,8 @@ class Catalog:
     """
 
     def __init__(self, folders: Iterable[Path], *, clock: Callable[[], int] = time.time_ns) -> None:
-        self._folders = tuple(Path(os.path.abspath(folder)) for folder in folders)  # noqa: PTH100
+        # Links are not followed: a tool looks for its files beside the path it was started by.
+        self._folders = tuple(Path(folder).absolute() for folder in folders)
         self._clock = clock
         self._found: dict[Path, _Found] = {}
         self._read_tools: dict[Path, Tool] = {}
