@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from service.execution.stop import StopKind
-from service.store import lookup
+from service.store import jobs, lookup
 from service.store.states import Reason, Status
-from tests.integration.jobs.worlds import ENDLESS, QUICK, MakeWorld, World
+from tests.integration.jobs.worlds import ENDLESS, GATED, QUICK, MakeWorld, World
+from tests.integration.store.making import SUCCESS
 from tests.waiting import until
 
 TALKATIVE = """
@@ -203,6 +204,37 @@ async def test_what_breaks_in_the_worker_ends_the_attempt(
     assert (job.status, job.reason) == (Status.FAILED, Reason.ERROR)
     assert job.message == "Worker worker@tests failed at this job; its log says why"
     assert broken.context.running == {}
+
+
+async def test_a_cancel_that_nobody_here_heard_of_still_wins(world: World) -> None:
+    """Who cancelled was told so, and it is the row that decides."""
+    world.add_tool("gated", GATED)
+    gate = world.folder / "gate"
+    job = await world.submit("gated", {"gate": str(gate)})
+    delivery = await world.begin(job)
+    async with world.context.database.connect() as connection:
+        await jobs.request_cancel(connection, job.id, terminates=False)
+    gate.touch()
+    await delivery
+    ended = await world.detail(job)
+    assert (ended.job.status, ended.job.reason) == (Status.CANCELLED, Reason.CANCELLED)
+    assert ended.result is not None
+    assert ended.result.output == "started\nended\n"
+    assert ended.artifact_names == ("left.txt",)
+
+
+async def test_an_end_whose_answer_got_lost_is_known_again(world: World) -> None:
+    """What is stored under our fence is ours, and so are its files."""
+    world.add_tool("gated", GATED.replace('print("ended", flush=True)', ""))
+    gate = world.folder / "gate"
+    job = await world.submit("gated", {"gate": str(gate)})
+    delivery = await world.begin(job)
+    async with world.context.database.connect() as connection:
+        stored = await jobs.complete(connection, await world.read(job), SUCCESS)
+    gate.touch()
+    await delivery
+    assert await world.read(job) == stored
+    assert world.kept_files() == ["left.txt"]
 
 
 async def test_a_worker_that_is_shut_down_hands_its_job_back_unharmed(world: World) -> None:
