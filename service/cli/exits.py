@@ -5,7 +5,6 @@ from enum import IntEnum
 from service.errors import (
     ApiUnreachableError,
     Data20Error,
-    NotFoundError,
     RefusedError,
     SettingsError,
     UsageError,
@@ -33,7 +32,6 @@ _CODES: tuple[tuple[type[Data20Error], ExitCode], ...] = (
     (UsageError, ExitCode.USAGE),
     (ApiUnreachableError, ExitCode.UNREACHABLE),
     (RefusedError, ExitCode.REFUSED),
-    (NotFoundError, ExitCode.REFUSED),
 )
 
 

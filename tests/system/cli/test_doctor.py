@@ -1,3 +1,5 @@
+import sys
+
 from tests.system.cli.commands import data20, nothing_listens
 from tests.system.stacks import CHECKOUT, RunningStack
 
@@ -39,8 +41,8 @@ def test_the_doctor_names_a_missing_tools_folder(stack: RunningStack) -> None:
 
 
 def test_the_doctor_names_a_folder_that_cannot_hold_data(stack: RunningStack) -> None:
-    file = stack.folder / "stderr"
-    ended = data20(stack, "doctor", DATA20_VAR_DIR=str(file / "var"), DATA20_TOOLS_DIR=OUR_TOOLS)
+    var_dir = f"{sys.executable}/var"  # Below a file, and one that may be executed.
+    ended = data20(stack, "doctor", DATA20_VAR_DIR=var_dir, DATA20_TOOLS_DIR=OUR_TOOLS)
     assert ended.returncode == 1
     assert marks(ended.stdout)["data"] == "!!"
 
