@@ -181,7 +181,7 @@ async def test_what_would_be_too_much_is_skipped_and_the_rest_is_kept(shelf: She
     shelf.leave("b", b"x" * 600)
     shelf.leave("c", b"x" * 400)
     with (shelf.work / "sparse").open("wb") as file:
-        file.truncate(1 << 40)
+        file.truncate(10_000_000)
 
     collection = await shelf.collect(limit_bytes=1000)
 
@@ -277,6 +277,19 @@ async def test_deleting_a_job_deletes_all_of_it_and_nothing_else(shelf: Shelf) -
     await shelf.store.delete_job(JOB_ID)
 
     assert shelf.files == [f"{other}/1/file"]
+
+
+async def test_deleting_an_attempt_leaves_the_other_attempts(shelf: Shelf) -> None:
+    shelf.leave("file")
+    await shelf.collect(fence=1)
+    await shelf.collect(fence=2)
+
+    await shelf.store.delete_attempt(JOB_ID, 1)
+    assert shelf.files == [f"{JOB_ID}/2/file"]
+    await shelf.store.delete_attempt(JOB_ID, 2)
+    await shelf.store.delete_attempt(JOB_ID, 2)
+
+    assert not (shelf.folder / str(JOB_ID)).exists()
 
 
 @pytest.mark.parametrize(
