@@ -155,12 +155,15 @@ async def test_a_list_carries_only_the_ends_of_outputs(
 ) -> None:
     """The job itself has all that is kept of them."""
     short, long = "ä" * 1000, "[... 9 bytes left out ...]\n" + "x" * 64_000 + "end"
-    job = await claimed(connection)
-    await jobs.complete(connection, job, replace(SUCCESS, output=long, error=short))
-    (inlist,) = (await page_of(client))["jobs"]
-    alone = (await client.get(f"/api/jobs/{job.id}")).json()
-    assert (alone["output"], alone["error"]) == (long, short)
-    assert (inlist["output"], inlist["error"]) == ("[...]\n" + long[-1000:], short)
+    shortened = "[...]\n" + long[-1000:]
+    for output, error in [(long, short), (short, long)]:
+        job = await claimed(connection)
+        await jobs.complete(connection, job, replace(SUCCESS, output=output, error=error))
+        alone = (await client.get(f"/api/jobs/{job.id}")).json()
+        assert (alone["output"], alone["error"]) == (output, error)
+    second, first = (await page_of(client))["jobs"]
+    assert (first["output"], first["error"]) == (shortened, short)
+    assert (second["output"], second["error"]) == (short, shortened)
 
 
 @pytest.mark.parametrize("job_id", ["x", "1", "%00", "..", f"{uuid4()}x", str(uuid4())])
