@@ -131,23 +131,7 @@ async def test_arguments_that_a_function_does_not_take_hurt_nobody_else(broker: 
 
 
 async def test_a_function_that_cancels_itself_hurts_nobody_else(broker: Broker) -> None:
-    """Neither while the worker serves nor when it drains."""
-    slow = Record(is_open=False)
-    record = Record()
-
-    async def give_up(ctx: dict[str, object]) -> None:
-        await record.note(ctx, "gives up")
+    async def give_up(_: dict[str, object]) -> None:
         raise asyncio.CancelledError
 
-    async def linger(ctx: dict[str, object]) -> None:
-        await slow.note(ctx, "lingers")
-
-    async with serving(broker, [give_up, linger, record.note], drain_seconds=10) as worker:
-        await broker.deliver([call("a", function="give_up"), call("b", function="linger")])
-        await slow.heard(1)
-        await record.heard(1)
-        await broker.deliver([call("good", "good")])
-        assert await record.heard(2) == ["gives up", "good"]
-        asyncio.get_running_loop().call_soon(slow.open)
-    assert slow.running == 0
-    assert worker.tasks == {}
+    assert await _serve(broker, call("gives up", function="give_up"), known=[give_up]) == []

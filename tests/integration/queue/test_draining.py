@@ -109,6 +109,30 @@ async def test_what_does_not_end_even_then_is_cancelled(broker: Broker) -> None:
     assert record.running == 0
 
 
+async def test_a_function_that_cancels_itself_does_not_cut_the_drain_short(
+    broker: Broker,
+) -> None:
+    giving_up, lasting, hooks = Record(is_open=False), Record(is_open=False), Hooks()
+
+    async def give_up(ctx: dict[str, object]) -> None:
+        await giving_up.note(ctx)
+        raise asyncio.CancelledError
+
+    async def last(ctx: dict[str, object]) -> None:
+        await lasting.note(ctx)
+
+    async with serving(broker, [give_up, last], drain_seconds=60, on_drain=hooks.drain) as worker:
+        await broker.deliver([call("a", function="give_up"), call("b", function="last")])
+        await giving_up.heard(1)
+        await lasting.heard(1)
+        worker.handle_sig(signal.SIGTERM)
+        await until(lambda: hooks.called, what="the drain")
+        giving_up.open()
+        await until(lambda: giving_up.running == 0, what="one to give up")
+        lasting.open()
+    assert worker.jobs_complete == 1
+
+
 async def test_a_start_that_fails_ends_the_worker_with_its_error(broker: Broker) -> None:
     async def refuse(_: dict[str, object]) -> None:
         raise WorkerNameTakenError("A live worker is called so")
