@@ -24,7 +24,7 @@ from service.errors import AlreadyOwnedError, ApiUnreachableError, RefusedError
 if TYPE_CHECKING:
     import socket
 
-    from service.cli.up import Addresses
+    from service.cli.stack import Addresses
 
 TOOL = "build_graph"
 _PAGE = "graph.html"
@@ -71,7 +71,7 @@ async def _is_served(settings: Settings) -> bool:
 async def _show_stack(
     settings: Settings, addresses: "Addresses", listener: "socket.socket", started_at: float
 ) -> ExitCode:
-    from service.cli.up import stack
+    from service.cli.stack import stack
 
     async with stack(settings, addresses, listener, _print) as running:
         work = _show_job(running.url, settings.var_dir, started_at)

@@ -68,6 +68,16 @@ class EmbeddedServers:
             self._sockets = self._postgres = self._valkey = None
             self._owner_lock.release()
 
+    def revive(self) -> list[str]:
+        """Start again each server that has ended by itself; return their names.
+
+        Raises EmbeddedServerError when one cannot be started.
+        """
+        ended = [server for server in self._servers() if not server.is_running]
+        for server in ended:
+            server.start()
+        return [server.name for server in ended]
+
     def __enter__(self) -> Self:
         self.start()
         return self

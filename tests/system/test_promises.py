@@ -15,6 +15,7 @@ from tests.system.stacks import (
     RunningStack,
     is_alive,
     programs_in,
+    running_stack,
     stack_folder,
     started_stack,
 )
@@ -160,6 +161,44 @@ async def test_a_killed_api_comes_back_at_the_same_address(stack: RunningStack) 
         answer = await client.get("/health")
         assert answer.status_code == 200
     assert stack.child("api").pid != before.pid
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("program", ["valkey-server", "postgres"])
+async def test_a_killed_server_comes_back_and_no_job_is_lost(program: str, tmp_path: Path) -> None:
+    """Jobs accepted before, and those accepted while it was away, run."""
+    with running_stack(DATA20_DISPATCH_SECONDS="0.5") as stack:
+        async with client_of(stack) as client:
+            job_ids = [await post(client, "mark", folder=str(tmp_path)) for _ in range(5)]
+            [server] = [
+                each
+                for each in psutil.Process(stack.process.pid).children()
+                if each.name() == program
+            ]
+            server.kill()
+
+            async def accepted() -> bool:
+                answer = await client.post(
+                    "/api/run", json={"tool_name": "mark", "parameters": {"folder": str(tmp_path)}}
+                )
+                if answer.status_code != 200:
+                    assert answer.status_code == 503, answer.text
+                    return False
+                job_ids.append(answer.json()["job_id"])
+                return True
+
+            await until(accepted, what="a job to be accepted again", within=30)
+
+            async def all_completed() -> bool:
+                answers = [await client.get(f"/api/jobs/{job_id}") for job_id in job_ids]
+                return all(
+                    each.is_success and each.json()["status"] == "completed" for each in answers
+                )
+
+            await until(all_completed, what="every job to be completed", within=60)
+            for broken in (HOLES, ENDED_TWICE, LAST_IS_ROW):
+                assert await query(stack, broken) == []
+    assert marks(tmp_path, "started") == Counter(job_ids)
 
 
 def _tool_process(stack: RunningStack) -> int:
