@@ -12,7 +12,7 @@ from service.execution.sink import LogLine, Sink, Stream
 from service.execution.tail import Tail, TailKeeper
 
 _CHUNK_BYTES = 65_536
-_TALKATIVE_CHUNK_BYTES = 16_384
+_TALKATIVE_CHUNK_BYTES = 8_192
 _MANY_LINES = 500
 """Less is read at a time while there are many lines in it, so that the loop never waits long."""
 
