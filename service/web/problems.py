@@ -84,7 +84,7 @@ async def refuse(request: Request, error: Exception) -> Response:
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, [_field(v) for v in error.violations])
     if isinstance(error, errors.StoreUnavailableError):
         # Its reason names hosts and users: that is for the log.
-        log.warning("request put off", path=request.scope["path"], reason=str(error))
+        log.warning("request put off", path=request.url.path, reason=str(error))
         return problem(
             HTTPStatus.SERVICE_UNAVAILABLE,
             "The database does not answer; ask again in a moment",
@@ -106,8 +106,7 @@ async def refuse_http(_: Request, error: Exception) -> Response:
 
 async def fail(request: Request, error: Exception) -> Response:
     """Answer a fault of ours: it is in the log, and the client learns no more than that."""
-    # Not `request.url`: it cannot be read when the Host header is malformed.
-    log.error("request failed", method=request.method, path=request.scope["path"], exc_info=error)
+    log.error("request failed", method=request.method, path=request.url.path, exc_info=error)
     return problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "The service made a mistake; it is in its log",

@@ -84,12 +84,9 @@ async def without_table(connection: AsyncConnection) -> AsyncGenerator[None]:
 
 @pytest.mark.usefixtures("without_table")
 async def test_a_fault_of_ours_tells_nothing_of_our_inside(web_settings: Settings) -> None:
-    """Nor does a Host header that no address can be made of bring it down a second time."""
     async with serving(web_settings, raises=False) as client:
-        for host in ("data20.test", "["):
-            answer = await client.get("/api/jobs", headers={"Host": host})
-            detail = problem_in(answer, 500)
-            assert detail == "The service made a mistake; it is in its log"
-            assert "results" not in answer.text
-            assert answer.headers["x-content-type-options"] == "nosniff"
-            assert answer.headers["cache-control"] == "no-store"
+        answer = await client.get("/api/jobs")
+    assert problem_in(answer, 500) == "The service made a mistake; it is in its log"
+    assert "results" not in answer.text
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.headers["cache-control"] == "no-store"
