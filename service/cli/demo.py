@@ -127,9 +127,9 @@ def _describe(folder: Path) -> Iterator[str]:
 def _next_steps() -> Iterator[str]:
     command = _own_name()
     yield "What next?"
-    yield f"  {'make serve':<40}everything, until Ctrl-C, with a page to look at"
-    yield f"  {f'{command} tools':<40}what can be run"
-    yield f"  {f'{command} run {TOOL} --follow':<40}this job again, by hand"
+    yield f"  {'make serve':<46}everything, until Ctrl-C, with a page to look at"
+    yield f"  {f'{command} tools':<46}what can be run"
+    yield f"  {f'{command} run {TOOL} --follow':<46}this job again, by hand"
 
 
 def _own_name() -> str:

@@ -49,14 +49,19 @@ class View(Protocol):
         ...
 
 
+_STEP_PERCENT = 10.0
+"""How much further a job must be before plain lines say so."""
+
+
 class PlainView:
-    """The tool's lines on the stream they came from; status changes on stderr."""
+    """The tool's lines on the stream they came from; status changes and progress on stderr."""
 
     def __init__(self, out: TextIO, err: TextIO) -> None:
         self._out = out
         self._err = err
         self._writers = {"stdout": _writer(out), "stderr": _writer(err)}
         self._status = ""
+        self._percent = 0.0
 
     def __enter__(self) -> Self:
         return self
@@ -75,6 +80,9 @@ class PlainView:
         if update.status != self._status and not Status(update.status).is_final:
             self.say(update.status)  # How it ended is told by whoever watches.
         self._status = update.status
+        if update.progress is not None and update.progress >= self._percent + _STEP_PERCENT:
+            self._percent = update.progress
+            self.say(f"{update.progress:.0f} % {plain(update.progress_message or '')}".rstrip())
 
     def write(self, lines: Iterable[Line]) -> None:
         """Write the lines, each to its stream."""
