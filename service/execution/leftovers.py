@@ -23,12 +23,13 @@ def find_leftovers(tag: str) -> list[int]:
 
 def kill_leftovers(tag: str) -> int:
     """Kill every process that carries *tag* until three looks find none; how many were killed."""
-    killed = empty_looks = 0
+    killed: set[int] = set()  # One that is dying may be met again.
+    empty_looks = 0
     while empty_looks < 3:
-        found = sum(_kill(pid, tag) for pid in find_leftovers(tag))
+        found = {pid for pid in find_leftovers(tag) if _kill(pid, tag)}
         empty_looks = 0 if found else empty_looks + 1
-        killed += found
-    return killed
+        killed |= found
+    return len(killed)
 
 
 def _kill(pid: int, tag: str) -> bool:
