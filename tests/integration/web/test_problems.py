@@ -75,18 +75,18 @@ async def test_a_wrong_query_is_named(
 
 
 @pytest.fixture
-async def without_table(connection: AsyncConnection) -> AsyncGenerator[None]:
-    """Take a table away, so that asking for it is a fault nobody foresaw."""
-    await connection.execute(sa.text("ALTER TABLE results RENAME TO mislaid"))
+async def without_column(connection: AsyncConnection) -> AsyncGenerator[None]:
+    """Take a column away, so that asking for it is a fault nobody foresaw."""
+    await connection.execute(sa.text("ALTER TABLE results RENAME output TO mislaid"))
     yield
-    await connection.execute(sa.text("ALTER TABLE mislaid RENAME TO results"))
+    await connection.execute(sa.text("ALTER TABLE results RENAME mislaid TO output"))
 
 
-@pytest.mark.usefixtures("without_table")
+@pytest.mark.usefixtures("without_column")
 async def test_a_fault_of_ours_tells_nothing_of_our_inside(web_settings: Settings) -> None:
     async with serving(web_settings, raises=False) as client:
         answer = await client.get("/api/jobs")
     assert problem_in(answer, 500) == "The service made a mistake; it is in its log"
-    assert "results" not in answer.text
+    assert "output" not in answer.text
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["cache-control"] == "no-store"
