@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import subprocess
-from collections.abc import Generator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -17,9 +17,13 @@ import sqlalchemy as sa
 from service.errors import WorkerNameTakenError
 from service.jobs.lease import heartbeat, identify, sign_on
 from service.store import workers
+from service.store.database import Database
+from service.store.migrate import upgrade
 from service.store.states import Status
 from service.store.workers import Worker
-from tests.integration.jobs.worlds import ENDLESS, QUICK, MakeWorld, World
+from tests.integration.jobs.worlds import ENDLESS, GATED, MakeWorld, World
+from tests.integration.store.making import claimed
+from tests.servers import postgres_client
 from tests.waiting import until
 
 
@@ -176,20 +180,58 @@ async def _delete_row(world: World) -> None:
         await connection.execute(sa.text("DELETE FROM workers"))
 
 
-async def test_a_heartbeat_never_stops_what_was_claimed_meanwhile(world: World) -> None:
+_HELD_UP = """
+    CREATE FUNCTION hold_up() RETURNS boolean LANGUAGE plpgsql SET lock_timeout = '30s' AS $$
+    BEGIN
+        IF current_setting('application_name') = 'held up' THEN
+            PERFORM pg_advisory_lock(1);
+        END IF;
+        RETURN true;
+    END $$;
+    CREATE POLICY held_up ON jobs USING (hold_up());
+    ALTER TABLE jobs ENABLE ROW LEVEL SECURITY;
+    ALTER TABLE jobs FORCE ROW LEVEL SECURITY;
+"""
+"""Has clients of one name wait for a lock when they read a job, after they began to read."""
+
+
+@pytest.fixture
+async def held_up(make_world: MakeWorld, database_url: str) -> AsyncGenerator[tuple[World, World]]:
+    """Give a worker, and the same one with a way to PostgreSQL that can be held up."""
+    world = await make_world(database_url=database_url)
+    await upgrade(world.context.database)
+    async with postgres_client(database_url) as connection:
+        await connection.execute(_HELD_UP)
+    slow = Database(database_url, name="held up")
+    yield world, replace(world, context=replace(world.context, database=slow))
+    await slow.close()
+
+
+async def test_a_heartbeat_never_stops_what_was_claimed_meanwhile(
+    held_up: tuple[World, World], database_url: str
+) -> None:
     """What it reads may be older than a claim that is known here already."""
-    world.add_tool("quick", QUICK)
+    world, slow = held_up
+    world.add_tool("gated", GATED)
     await sign_on(world.context)
-    is_over = asyncio.Event()
+    async with world.context.database.connect() as connection:
+        await claimed(connection, world.context.holder)  # There must be something to read.
+    gate = world.folder / "gate"
+    job = await world.submit("gated", {"gate": str(gate)})
+    async with postgres_client(database_url) as connection:
+        await connection.execute("SELECT pg_advisory_lock(1)")
 
-    async def beat() -> None:
-        while not is_over.is_set():
-            await heartbeat(world.context)
+        async def is_reading() -> bool:
+            return await connection.fetchval(
+                "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            )
 
-    beating = [asyncio.create_task(beat()) for _ in range(4)]
-    try:
-        for _ in range(25):
-            assert (await world.run(await world.submit("quick"))).status is Status.COMPLETED
-    finally:
-        is_over.set()
-        await asyncio.gather(*beating)
+        beat = asyncio.create_task(heartbeat(slow.context))
+        await until(is_reading, what="the heartbeat to read")
+        delivery = await world.begin(job)
+        assert not beat.done()
+        await connection.execute("SELECT pg_advisory_unlock(1)")
+        await beat
+    gate.touch()
+    await delivery
+    assert (await world.read(job)).status is Status.COMPLETED
