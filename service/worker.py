@@ -27,6 +27,9 @@ FUNCTIONS: list[Function] = [func(run_tool, name="run_tool")]
 _SPARE_CONNECTIONS = 4
 """For heartbeat, rescue, dispatch and the lease's end, beside one for each running job."""
 
+_MOST_CONNECTIONS = 20
+"""A job needs one only while it writes; PostgreSQL has some hundred for all processes."""
+
 _LAST_SECONDS = 5.0
 """For what comes after a killed tool: its files and its row."""
 
@@ -82,7 +85,7 @@ def make_context(settings: Settings, isolation: Isolation) -> Context:
         database=Database(
             settings.database_url.get_secret_value(),
             name=settings.worker,
-            pool_size=settings.concurrency + _SPARE_CONNECTIONS,
+            pool_size=min(settings.concurrency + _SPARE_CONNECTIONS, _MOST_CONNECTIONS),
         ),
         broker=Broker(settings.redis_url.get_secret_value(), name=settings.worker),
         catalog=Catalog(settings.tools_dir),

@@ -7,6 +7,7 @@ from service.config import Settings
 from service.execution.artifacts import ArtifactStore
 from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
+from service.jobs.regularity import Regularity
 from service.queue.broker import Broker
 from service.store.database import Database
 from service.store.records import Holder
@@ -37,6 +38,12 @@ class Context:
     running: dict[UUID, Running] = field(default_factory=dict[UUID, Running])
     """By job id, one of each: from before its claim until nothing of it is left here."""
     is_draining: bool = False
+    strays: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
+    """Jobs, by fence, that the store says are held here and nothing here knew at the last look."""
+    regularity: Regularity = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.regularity = Regularity(self.settings.lease_seconds)
 
     @property
     def holder(self) -> Holder:

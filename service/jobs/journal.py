@@ -23,7 +23,7 @@ _PAUSE_SECONDS = 0.5
 class Journal:
     """The sink of one attempt. While PostgreSQL is away it waits, and in the end the tool does.
 
-    When the job turns out to be somebody else's, the tool is killed: two never run at a time.
+    When the job turns out to be somebody else's, the tool is killed.
     """
 
     def __init__(self, database: Database, job: Job, stop: Stop) -> None:

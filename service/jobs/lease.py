@@ -14,13 +14,16 @@ from service.errors import WorkerNameTakenError
 from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
 from service.jobs.context import Context
-from service.store import workers
+from service.store import jobs, lookup, workers
+from service.store.records import Ending
+from service.store.states import Reason, Status
 from service.store.workers import Identity, Worker
 
 log = structlog.stdlib.get_logger(__name__)
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
+_NEVER_RUN = Ending(Reason.CANCELLED, "Cancelled", return_code=None, duration_seconds=0.0)
 
 
 def identify(settings: Settings, isolation: Isolation) -> Identity:
@@ -45,14 +48,9 @@ def is_provably_gone(worker: Worker) -> bool:
     """
     if worker.host != socket.gethostname():
         return False
-    boot, _, container = worker.boot_id.partition("/")
-    our_boot, _, our_container = _boot_and_container().partition("/")
-    if boot != our_boot:
-        return True  # The host was started anew since.
-    if container != our_container:
-        return (
-            False  # Both may have the host's name; the other's process numbers mean nothing here.
-        )
+    if worker.boot_id != _boot_and_container():
+        # Another machine or container may have our host's name; its process numbers mean nothing.
+        return False
     try:
         found = psutil.Process(worker.pid)
         # Another process may have the number by now.
@@ -95,6 +93,7 @@ async def heartbeat(context: Context) -> None:
         for job_id, running in context.running.items()
         if running.fence is not None
     }
+    context.regularity.miss_if_late()
     held = await _renew(context)
     if held is None:
         # This process was stopped for long, say, and its row taken over or cleaned up.
@@ -105,8 +104,10 @@ async def heartbeat(context: Context) -> None:
             context.stop_all(StopKind.TERMINATE)
             raise
         held = await _renew(context)
+    context.regularity.renewed()
     if held is not None:
         _compare(known, held)
+        await _let_go_of_strays(context, held)
 
 
 async def _renew(context: Context) -> list[workers.Held] | None:
@@ -125,6 +126,23 @@ def _compare(known: Mapping[UUID, tuple[int, Stop]], held: Sequence[workers.Held
             stop.request(StopKind.TERMINATE)
         elif row.is_cancelled:
             stop.request(StopKind.TERMINATE if row.terminates else StopKind.CANCEL)
+
+
+async def _let_go_of_strays(context: Context, held: Sequence[workers.Held]) -> None:
+    """Hand back what the store says is held here and nothing here knows, at two looks.
+
+    Such a job would stay as it is as long as this worker lives.
+    """
+    strays = {(each.job_id, each.fence) for each in held if each.job_id not in context.running}
+    twice, context.strays = strays & context.strays, strays
+    for job_id, fence in twice:
+        async with context.database.connect() as connection:
+            job = await lookup.get_job(connection, job_id)
+            if job.fence != fence or job.status is not Status.RUNNING:
+                continue
+            log.error("nobody here runs it", job_id=str(job_id), fence=fence)
+            if await jobs.release(connection, job) is None:
+                await jobs.stop(connection, job, _NEVER_RUN)
 
 
 def _boot_and_container() -> str:

@@ -15,12 +15,16 @@ from service.jobs.dispatch import dispatch
 from service.jobs.lease import heartbeat, sign_on
 from service.jobs.rescue import rescue
 from service.jobs.rounds import every
+from service.jobs.sweep import sweep
+from service.queue.cancelling import cancel_all
 from service.queue.control import Wish, listen
 from service.store import workers
+from service.store.workers import Worker
 
 log = structlog.stdlib.get_logger(__name__)
 
 _PAUSE_SECONDS = 0.5
+_SWEEP_SECONDS = 3600.0
 
 
 class Lifecycle:
@@ -36,18 +40,14 @@ class Lifecycle:
         Raises WorkerNameTakenError.
         """
         context, settings = self._context, self._context.settings
-        while True:
-            try:
-                await sign_on(context)
-                break
-            except StoreUnavailableError as error:
-                log.warning("store away, waiting", reason=str(error))
-                await asyncio.sleep(_PAUSE_SECONDS)
+        await self._sign_on()
         chores = (
             every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
             every(settings.dispatch_seconds, partial(rescue, context), name="rescue"),
             every(settings.dispatch_seconds, partial(dispatch, context), name="dispatch"),
-            listen(context.broker, self._heed),
+            every(_SWEEP_SECONDS, partial(sweep, context), name="sweep"),
+            # It ends by itself only when something unforeseen broke it.
+            every(_PAUSE_SECONDS, partial(listen, context.broker, self._heed), name="control"),
         )
         self._chores = [asyncio.create_task(chore) for chore in chores]
         log.info(
@@ -73,9 +73,7 @@ class Lifecycle:
 
     async def end(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature.
         """Sign off and close everything."""
-        for chore in self._chores:
-            chore.cancel()
-        await asyncio.gather(*self._chores, return_exceptions=True)
+        await cancel_all(self._chores)
         context = self._context
         with contextlib.suppress(StoreUnavailableError):
             async with context.database.connect() as connection:
@@ -83,6 +81,39 @@ class Lifecycle:
         await context.broker.close()
         await context.database.close()
         log.info("worker ended", worker=context.identity.name)
+
+    async def _sign_on(self) -> None:
+        """Wait for PostgreSQL, and for the lease of a predecessor that renews it no more.
+
+        A worker that was killed may have left its name for one lease, when nothing proves it gone
+        because it ran in another container. One that renews is alive.
+        Raises WorkerNameTakenError.
+        """
+        rival: Worker | None = None
+        while not await self._has_signed_on(rival):
+            rival = rival or await self._find_rival()
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def _has_signed_on(self, rival: Worker | None) -> bool:
+        try:
+            await sign_on(self._context)
+        except StoreUnavailableError as error:
+            log.warning("store away, waiting", reason=str(error))
+            return False
+        except WorkerNameTakenError:
+            now = await self._find_rival()
+            if rival is not None and now is not None and now.lease_until != rival.lease_until:
+                raise
+            return False
+        return True
+
+    async def _find_rival(self) -> Worker | None:
+        """Return the worker that has our name; `None` also while the store is away."""
+        try:
+            async with self._context.database.connect() as connection:
+                return await workers.find(connection, self._context.identity.name)
+        except StoreUnavailableError:
+            return None
 
     async def _keep_lease(self) -> None:
         try:

@@ -18,6 +18,7 @@ async def rescue(context: Context) -> int:
             connection,
             lease_seconds=context.settings.lease_seconds,
             max_losses=context.settings.max_losses,
+            trusts_leases=context.regularity.is_given,
         )
     for job in taken:
         log.warning("rescued", job_id=str(job.id), now=job.status, losses=job.losses)

@@ -91,13 +91,6 @@ class Broker:
                 pipe.delete(payload_key(each.id))
             await pipe.execute()
 
-    async def depths(self, queues: Sequence[str]) -> dict[str, int]:
-        """Return how many deliveries wait in each of *queues*."""
-        async with _named_outage(), self._redis.pipeline(transaction=False) as pipe:
-            for queue in queues:
-                pipe.zcard(queue)
-            return dict(zip(queues, await pipe.execute(), strict=True))
-
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell whoever listens now."""
         async with _named_outage():

@@ -91,7 +91,7 @@ async def listen(broker: Broker, act: Callable[[Wish], Awaitable[None]]) -> None
 def _read(message: bytes) -> Wish | None:
     try:
         content = orjson.loads(message)
-        return Wish(UUID(content["cancel"]), bool(content["terminate"]))
+        return Wish(UUID(str(content["cancel"])), bool(content["terminate"]))
     except (ValueError, KeyError, TypeError):
         log.warning("not a control message", message=message[:200])
         return None

@@ -3,14 +3,16 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from uuid import UUID
 
 import structlog
 
-from service.errors import BrokerUnavailableError, StoreUnavailableError
+from service.errors import BrokerUnavailableError, JobNotFoundError, StoreUnavailableError
 from service.queue.broker import Broker
 from service.queue.delivery import Delivery
-from service.store import jobs
+from service.store import jobs, lookup
 from service.store.database import Database
+from service.store.ids import new_id
 from service.store.records import Job, NewJob
 from service.store.states import Status
 
@@ -26,9 +28,26 @@ async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
     Returns it `queued`; still `pending` when Redis does not answer, and then the dispatcher
     delivers it later. Raises StoreUnavailableError when nothing was accepted.
     """
-    async with database.connect() as connection:
-        job = await jobs.create(connection, new)
+    job_id = new_id()
+    is_sent = False
+    try:
+        async with database.connect() as connection:
+            is_sent = True
+            job = await jobs.create(connection, new, job_id)
+    except StoreUnavailableError as error:
+        if not is_sent:
+            raise
+        job = await _find_after_all(database, job_id, error)
     return await enqueue(database, broker, job)
+
+
+async def _find_after_all(database: Database, job_id: UUID, error: StoreUnavailableError) -> Job:
+    """Return a job whose commit was not answered, but done: else its client would make another."""
+    try:
+        async with database.connect() as connection:
+            return await lookup.get_job(connection, job_id)
+    except (JobNotFoundError, StoreUnavailableError):
+        raise error from None
 
 
 async def enqueue(database: Database, broker: Broker, job: Job) -> Job:

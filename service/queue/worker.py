@@ -19,6 +19,7 @@ from arq.worker import Worker as StockWorker
 from service.config import QUEUES
 from service.errors import BrokerUnavailableError, Data20Error
 from service.queue.broker import BLOCK_SECONDS, Broker, WaitingConnection
+from service.queue.cancelling import cancel_all
 from service.queue.delivery import read_call
 
 log = structlog.stdlib.get_logger(__name__)
@@ -113,9 +114,7 @@ class DeliveryWorker(StockWorker):
                 return not self._stopping.is_set()
             return False
         finally:
-            for each in (doing, stopping):
-                each.cancel()
-            await asyncio.gather(doing, stopping, return_exceptions=True)
+            await cancel_all((doing, stopping))
 
     async def _take_once(self, connection: WaitingConnection) -> None:
         """Wait for a free slot, then for deliveries, and start them."""

@@ -112,6 +112,7 @@ _HAS_LEASE = sa.exists().where(
         workers.c.lease_until > NOW,
         sa.func.pg_postmaster_start_time()
         > NOW - seconds(sa.bindparam("lease_seconds", type_=sa.Double)),
+        ~sa.bindparam("trusts_leases", type_=sa.Boolean),
     ),
 )
 _IS_LOST = (in_status(frozenset({Status.RUNNING})), ~_HAS_LEASE)
@@ -172,9 +173,12 @@ _RESCUE = sa.select(_RESCUED).add_cte(
 )
 
 
-async def create(connection: AsyncConnection, new: NewJob) -> Job:
-    """Write a job and its first event; it is pending, and nobody knows of it yet."""
-    made = await _one(connection, _CREATE_LOGGED, job_id=new_id(), **_columns(new))
+async def create(connection: AsyncConnection, new: NewJob, job_id: UUID | None = None) -> Job:
+    """Write a job and its first event; it is pending, and nobody knows of it yet.
+
+    Who gives it a *job_id* can look for it when the answer gets lost.
+    """
+    made = await _one(connection, _CREATE_LOGGED, job_id=job_id or new_id(), **_columns(new))
     assert made is not None  # noqa: S101  # An INSERT without a conflict clause returns its row.
     return made
 
@@ -245,15 +249,27 @@ async def request_cancel(
 
 
 async def rescue_lost(
-    connection: AsyncConnection, *, lease_seconds: float, max_losses: int, most: int = 100
+    connection: AsyncConnection,
+    *,
+    lease_seconds: float,
+    max_losses: int,
+    trusts_leases: bool = True,
+    most: int = 100,
 ) -> list[Job]:
     """Take up to *most* jobs from workers that lost their lease; any number may do so at once.
 
+    Without *trusts_leases* a lease that ran out proves nothing, only a worker's missing row does.
     A job is queued again, or fails when this was its *max_losses*-th worker, or is cancelled when
     that was wanted. Its attempt does not count; the loss does.
     """
     rows = await connection.execute(
-        _RESCUE, {"lease_seconds": lease_seconds, "max_losses": max_losses, "most": most}
+        _RESCUE,
+        {
+            "lease_seconds": lease_seconds,
+            "max_losses": max_losses,
+            "trusts_leases": trusts_leases,
+            "most": most,
+        },
     )
     return [Job.of(row) for row in rows]
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 from uuid import uuid4
 
 import psutil
@@ -16,7 +17,8 @@ import sqlalchemy as sa
 
 from service.errors import WorkerNameTakenError
 from service.jobs.lease import heartbeat, identify, sign_on
-from service.store import workers
+from service.jobs.lifecycle import Lifecycle
+from service.store import jobs, workers
 from service.store.database import Database
 from service.store.migrate import upgrade
 from service.store.states import Status
@@ -39,11 +41,13 @@ def _child() -> Generator[psutil.Process]:
         yield psutil.Process(process.pid)
 
 
-async def _register_predecessor(world: World, **changes: object) -> None:
+async def _register_predecessor(
+    world: World, *, lease_seconds: float = 60.0, **changes: object
+) -> None:
     """Write the row of a worker of the same name whose lease still runs."""
     who = replace(world.context.identity, id=uuid4(), **changes)  # pyright: ignore[reportArgumentType]  # Tests name real fields.
     async with world.context.database.connect() as connection:
-        assert await workers.register(connection, who, lease_seconds=60.0)
+        assert await workers.register(connection, who, lease_seconds=lease_seconds)
 
 
 async def test_who_signs_on_is_shown_with_all_it_is(world: World) -> None:
@@ -69,9 +73,7 @@ async def test_who_signs_on_is_shown_with_all_it_is(world: World) -> None:
     ],
     ids=["another host", "another host that looks gone from here", "this very process"],
 )
-async def test_the_name_of_a_live_worker_is_refused(
-    world: World, changes: dict[str, object]
-) -> None:
+async def test_the_name_of_a_live_worker_is_refused(world: World, changes: dict[str, Any]) -> None:
     """Of another host nothing can be proved: its lease must run out."""
     await _register_predecessor(world, **changes)
     with pytest.raises(WorkerNameTakenError, match="worker@tests"):
@@ -86,9 +88,11 @@ async def test_a_container_is_no_judge_of_another_ones_processes(world: World) -
         await sign_on(world.context)
 
 
-async def test_a_predecessor_before_the_hosts_last_start_is_gone(world: World) -> None:
+async def test_another_start_of_the_host_proves_nothing(world: World) -> None:
+    """It may be another machine of the same name, and alive."""
     await _register_predecessor(world, boot_id="another-boot/1")
-    await sign_on(world.context)
+    with pytest.raises(WorkerNameTakenError):
+        await sign_on(world.context)
 
 
 async def test_a_predecessor_whose_process_has_ended_is_gone(world: World) -> None:
@@ -173,6 +177,37 @@ async def test_a_worker_whose_name_was_taken_stops_all_it_runs(world: World) -> 
     await asyncio.wait_for(delivery, 10)
     assert await world.lines(job) == ["started"]
     assert world.leftovers(job) == []
+
+
+async def test_what_the_store_says_is_held_here_and_nobody_runs_is_handed_back(
+    world: World,
+) -> None:
+    """At the second look: at the first it may just be ending."""
+    await sign_on(world.context)
+    async with world.context.database.connect() as connection:
+        stray = await claimed(connection, world.context.holder)
+        unwanted = await claimed(connection, world.context.holder)
+        await jobs.request_cancel(connection, unwanted.id, terminates=False)
+    await heartbeat(world.context)
+    assert (await world.read(stray)).status is Status.RUNNING
+    await heartbeat(world.context)
+    now = await world.read(stray)
+    assert (now.status, now.attempt) == (Status.QUEUED, 0)
+    assert (await world.read(unwanted)).status is Status.CANCELLED
+
+
+async def test_a_worker_waits_for_the_lease_of_a_killed_one_in_another_container(
+    make_world: MakeWorld,
+) -> None:
+    """Whose name it has, and of which nothing can be proved."""
+    world = await make_world()
+    await _register_predecessor(world, lease_seconds=1.0, boot_id="another/container")
+    lifecycle = Lifecycle(world.context)
+    await asyncio.wait_for(lifecycle.start({}), 10)
+    row = await _row(world)
+    assert row is not None
+    assert row.id == world.context.identity.id
+    await lifecycle.end({})
 
 
 async def _delete_row(world: World) -> None:

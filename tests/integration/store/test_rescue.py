@@ -69,6 +69,18 @@ async def test_nobody_is_lost_before_the_server_has_been_up_for_a_lease(
     assert await footprint(connection, job) == before
 
 
+async def test_who_cannot_trust_leases_takes_only_what_has_no_worker_at_all(
+    connection: AsyncConnection,
+) -> None:
+    late = await claimed(connection, await signed_on(connection, lease_seconds=-1))
+    orphan = await claimed(connection, somebody())
+    taken = await jobs.rescue_lost(
+        connection, lease_seconds=MOMENT, max_losses=3, trusts_leases=False
+    )
+    assert [job.id for job in taken] == [orphan.id]
+    assert [job.id for job in await rescue(connection)] == [late.id]
+
+
 async def test_a_poison_job_fails_with_its_third_worker(connection: AsyncConnection) -> None:
     job = await claimed(connection, somebody())
     for losses in (1, 2):
