@@ -12,7 +12,6 @@
     ├── InvalidParametersError    a job's parameters break its tool's schema
     ├── ToolBrokenError           the tool's file is there and cannot be read
     ├── JobFinishedError          the job has ended; nothing can change it
-    ├── IllegalMoveError          a state change outside the table of moves
     ├── StoreUnavailableError     PostgreSQL does not answer
     ├── BrokerUnavailableError    Redis does not answer
     ├── WorkerNameTakenError      a live worker has this name
@@ -123,10 +122,6 @@ class JobFinishedError(Data20Error):
         super().__init__(f"Job {job_id} is already {status}")
         self.job_id = job_id
         self.status = status
-
-
-class IllegalMoveError(Data20Error):
-    """A state change outside the table of moves."""
 
 
 class StoreUnavailableError(Data20Error):

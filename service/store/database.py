@@ -16,11 +16,17 @@ STATEMENT_TIMEOUT_SECONDS = 5
 LOCK_TIMEOUT_SECONDS = 0.5
 IDLE_IN_TRANSACTION_SECONDS = 10
 CONNECT_TIMEOUT_SECONDS = 2
+ANSWER_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 
 # SQLSTATE classes that say the server, not the statement, is at fault: connection exception,
 # authorization, no such database, insufficient resources, operator intervention; and a lock not
-# given in time (PostgreSQL documentation, appendix A).
-_UNAVAILABLE_STATES = ("08", "28", "3D", "53", "57", "55P03")
+# given in time, a deadlock, a server that only reads, a fault of its disk, and tables that are not
+# there yet (PostgreSQL documentation, appendix A).
+_UNAVAILABLE_STATES = ("08", "28", "3D", "53", "57", "55P03", "40P01", "25006", "58", "42P01")
+_NO_TABLE = "42P01"
+
+_KNOWN_OPTIONS = frozenset({"host", "port", "ssl"})
+_IGNORED_OPTIONS = frozenset({"channel_binding", "target_session_attrs", "gssencmode"})
 
 
 def driver_url(url: str) -> sa.URL:
@@ -31,7 +37,14 @@ def driver_url(url: str) -> sa.URL:
         raise SettingsError("DATABASE_URL: not an address like postgresql://host/name") from None
     if parsed.get_backend_name() not in {"postgresql", "postgres"}:
         raise SettingsError("DATABASE_URL: must begin with postgresql://")
-    return parsed.set(drivername="postgresql+asyncpg")
+    query = {
+        "ssl" if name == "sslmode" else name: value
+        for name, value in parsed.query.items()
+        if name not in _IGNORED_OPTIONS
+    }
+    if unknown := query.keys() - _KNOWN_OPTIONS:
+        raise SettingsError(f"DATABASE_URL: unknown option {', '.join(sorted(unknown))}")
+    return parsed.set(drivername="postgresql+asyncpg", query=query)
 
 
 def _to_json(value: Any) -> str:  # noqa: ANN401  # Whatever a JSONB column is given.
@@ -46,7 +59,14 @@ class Database:
     need and saves two round trips.
     """
 
-    def __init__(self, url: str, *, name: str = "data20", pool_size: int = 10) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        name: str = "data20",
+        pool_size: int = 10,
+        answer_within: float | None = ANSWER_TIMEOUT_SECONDS,
+    ) -> None:
         self._engine: AsyncEngine = create_async_engine(
             driver_url(url),
             pool_size=pool_size,
@@ -57,6 +77,7 @@ class Database:
             json_deserializer=orjson.loads,
             connect_args={
                 "timeout": CONNECT_TIMEOUT_SECONDS,
+                "command_timeout": answer_within,  # The line itself may have gone silent.
                 "server_settings": {
                     "application_name": name,
                     "timezone": "UTC",
@@ -104,6 +125,9 @@ async def _named_outage() -> AsyncGenerator[None]:
     except Exception as error:
         if not _is_outage(error):
             raise
+        if _sqlstate(error) == _NO_TABLE:
+            sentence = "The database has not this version's schema; run `data20 db upgrade`"
+            raise StoreUnavailableError(sentence) from error
         raise StoreUnavailableError(f"PostgreSQL does not answer: {_first_line(error)}") from error
 
 
@@ -112,9 +136,13 @@ def _is_outage(error: Exception) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
+    return _sqlstate(error).startswith(_UNAVAILABLE_STATES)
+
+
+def _sqlstate(error: Exception) -> str:
     # While it connects, the driver's own errors come through unwrapped.
     state = getattr(getattr(error, "orig", error), "sqlstate", None)
-    return isinstance(state, str) and state.startswith(_UNAVAILABLE_STATES)
+    return state if isinstance(state, str) else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -206,17 +206,28 @@ async def read_lines(
     connection: AsyncConnection, job_id: UUID, *, after: int = 0, most: int = 1000
 ) -> list[LogLine]:
     """Return log lines with numbers above *after*, in order; at most *most* of them."""
-    rows = await connection.execute(
-        sa.select(job_events.c.seq, job_events.c.fence, job_events.c.data)
+    # A row holds many lines: no more rows are read than hold what is wanted.
+    count = job_events.c.last_seq - sa.func.greatest(job_events.c.seq, after + 1) + 1
+    rows = (
+        sa.select(
+            job_events.c.seq,
+            job_events.c.fence,
+            job_events.c.data,
+            (sa.func.sum(count).over(order_by=job_events.c.seq) - count).label("before"),
+        )
         .where(
             job_events.c.job_id == job_id,
             job_events.c.kind == "log",
             job_events.c.last_seq > after,
         )
         .order_by(job_events.c.seq)
-        .limit(most)  # Each row holds at least one line.
+        .limit(most)
+        .subquery()
     )
-    lines = [line for row in rows for line in _lines(row.seq, row.fence, row.data)]
+    found = await connection.execute(
+        sa.select(rows).where(rows.c.before < most).order_by(rows.c.seq)
+    )
+    lines = [line for row in found for line in _lines(row.seq, row.fence, row.data)]
     return [line for line in lines if line.seq > after][:most]
 
 

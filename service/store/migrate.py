@@ -40,7 +40,7 @@ async def current_revision(connection: AsyncConnection) -> str | None:
 
 
 async def upgrade(database: Database) -> tuple[str | None, str]:
-    """Run every migration that is missing, each in a transaction of its own.
+    """Run every migration that is missing, all in one transaction.
 
     Returns the revisions before and after. Processes that do this at once wait for each other.
     """

@@ -15,8 +15,6 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
-from service.errors import IllegalMoveError
-
 
 class Status(StrEnum):
     """Where a job is. The six are those of the Celery system's clients."""
@@ -105,9 +103,3 @@ MOVES = MappingProxyType(
 
 EDGES = frozenset((source, legal.target) for legal in MOVES.values() for source in legal.sources)
 """Every legal pair of statuses; a trigger in the database refuses any other."""
-
-
-def check_move(source: Status, target: Status) -> None:
-    """Return when some move leads from *source* to *target*; else raise IllegalMoveError."""
-    if (source, target) not in EDGES:
-        raise IllegalMoveError(f"No move leads from {source} to {target}")

@@ -70,7 +70,6 @@ jobs = sa.Table(
     # The dispatcher and the rescuer read these alone, however many jobs have ended.
     sa.Index(
         "ix_jobs_waiting",
-        "created_at",
         "id",
         postgresql_where=sa.text("status IN ('pending', 'queued')"),
     ),

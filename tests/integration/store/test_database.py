@@ -1,11 +1,15 @@
 """The way to PostgreSQL, and what it says when nobody is there."""
 
+from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
 from service.errors import SettingsError, StoreUnavailableError
 from service.store.database import Database, driver_url
+from tests.silence import line_to
 
 
 @pytest.mark.parametrize(
@@ -58,6 +62,51 @@ async def test_a_lock_that_is_not_given_is_an_outage(database: Database) -> None
         await other.execute(sa.text("LOCK TABLE jobs"))
         with pytest.raises(StoreUnavailableError):
             await lock()
+
+
+async def test_tables_that_are_not_there_yet_are_an_outage_that_says_what_to_do(
+    database_url: str,
+) -> None:
+    database = Database(database_url)
+    with pytest.raises(StoreUnavailableError, match="data20 db upgrade"):
+        async with database.connect() as connection:
+            await connection.execute(sa.text("SELECT * FROM jobs"))
+    await database.close()
+
+
+async def test_a_line_that_has_gone_silent_is_an_outage(database_url: str) -> None:
+    """The server's own limits cannot help when nothing comes through."""
+    socket_folder = Path(dict(parse_qsl(urlsplit(database_url).query))["host"])
+    async with line_to(socket_folder / ".s.PGSQL.5432") as line:
+        parts = urlsplit(database_url)
+        user, _, _ = parts.netloc.rpartition("@")
+        url = parts._replace(netloc=f"{user}@127.0.0.1:{line.port}", query="").geturl()
+        database = Database(url, answer_within=0.2)
+        await database.version()
+        line.is_alive.clear()
+        with pytest.raises(StoreUnavailableError):
+            await database.version()
+        line.is_alive.set()
+        await database.close()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("postgresql://u:p@h/d?sslmode=require", {"ssl": "require"}),
+        ("postgresql://u:p@h/d?sslmode=require&channel_binding=require", {"ssl": "require"}),
+        ("postgres://u:p@h/d", {}),
+    ],
+)
+def test_the_addresses_that_hosters_give_are_understood(
+    given: str, expected: dict[str, str]
+) -> None:
+    assert dict(driver_url(given).query) == expected
+
+
+def test_an_option_nobody_knows_is_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match="DATABASE_URL: unknown option colour"):
+        driver_url("postgresql://u:p@h/d?colour=red")
 
 
 async def test_a_transaction_is_rolled_back_by_an_error(database: Database) -> None:

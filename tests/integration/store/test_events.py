@@ -51,6 +51,26 @@ async def test_reading_goes_on_inside_a_batch(connection: AsyncConnection) -> No
     assert [line.seq for line in rest] == [9, 10, 11, 12]
 
 
+def last_of(numbers: list[int]) -> int:
+    return numbers[-1] if numbers else 0
+
+
+async def test_a_page_reads_no_more_rows_than_hold_its_lines(connection: AsyncConnection) -> None:
+    """A row may hold thousands of lines; a page of a big log must not load the log."""
+    job = await claimed(connection)
+    last = job.last_seq
+    for _ in range(4):
+        number = await events.append_lines(connection, job, [Line("x")] * 100, after=last)
+        assert number is not None
+        last = number
+    read: list[int] = []
+    while page := await events.read_lines(
+        connection, job.id, after=read[-1] if read else 0, most=70
+    ):
+        read += [line.seq for line in page]
+    assert read == list(range(3, 403))
+
+
 async def test_progress_is_an_event_and_shows_in_the_row(connection: AsyncConnection) -> None:
     job = await claimed(connection)
     assert 3 == await events.append_progress(connection, job, percent=40.0, message="half", after=2)

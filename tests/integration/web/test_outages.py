@@ -18,7 +18,7 @@ from tests.integration.store.making import job_in
 from tests.integration.web.looking import count_jobs, deliveries
 from tests.integration.web.problems import problem_in
 from tests.integration.web.serving import REFUSING, serving, settings_for
-from tests.integration.web.silence import Line, line_to
+from tests.silence import Line, line_to
 
 RUN = {"tool_name": "nothing"}
 

@@ -67,7 +67,7 @@ TABLES = (
     CREATE INDEX ix_jobs_newest ON jobs (created_at DESC, id DESC)
     """,
     """
-    CREATE INDEX ix_jobs_waiting ON jobs (created_at, id) WHERE status IN ('pending', 'queued')
+    CREATE INDEX ix_jobs_waiting ON jobs (id) WHERE status IN ('pending', 'queued')
     """,
     """
     CREATE TABLE job_events (
