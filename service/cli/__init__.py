@@ -1,4 +1,4 @@
-"""The `data20` command: the menu. What a command does stands in the file of its name.
+"""The `data20` command: the menu. What its commands do stands in the files beside this one.
 
 Those files are imported when their command is called, so that `data20 --help` answers at once.
 """

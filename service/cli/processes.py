@@ -37,7 +37,9 @@ class Child:
         self, arguments: Sequence[str], env: Mapping[str, str], *, pass_fds: Sequence[int] = ()
     ) -> None:
         self.name = arguments[0]
-        self._command = [sys.executable, "-m", "service", *arguments, "--owner", str(os.getpid())]
+        # -P: a file called like one of our modules may lie where the command was given.
+        command = (sys.executable, "-P", "-m", "service")
+        self._command = (*command, *arguments, "--owner", str(os.getpid()))
         self._env = env
         self._pass_fds = pass_fds
         self._process: asyncio.subprocess.Process | None = None
@@ -83,9 +85,3 @@ class Child:
         """Wait until it is gone."""
         if self._process is not None:
             await self._process.wait()
-
-    def kill(self) -> None:
-        """End it without asking."""
-        self._is_wanted = False
-        if self._process is not None and self._process.returncode is None:
-            self._process.kill()

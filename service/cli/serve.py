@@ -1,6 +1,7 @@
 """`data20 api`, `data20 worker`, `data20 db upgrade`: one process each, on configured servers."""
 
 import asyncio
+import resource
 import socket
 import sys
 
@@ -51,10 +52,17 @@ def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) ->
 def serve_worker(settings: Settings, *, is_alone: bool) -> None:
     """Run a worker until it is drained."""
     configure_logging(settings.log_level, settings.log_format)
+    _allow_many_files()
     isolation = detect_isolation()
     if is_alone:
         asyncio.run(_print_worker(worker_process.make_context(settings, isolation)))
     worker_process.Worker(settings=settings, isolation=isolation).run()
+
+
+def _allow_many_files() -> None:
+    """Use all the descriptors that the system allows: each running tool takes five."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def upgrade_schema(settings: Settings) -> str:
@@ -68,7 +76,7 @@ def upgrade_schema(settings: Settings) -> str:
 
 
 async def _upgrade(url: str) -> tuple[str | None, str]:
-    database = Database(url, name="data20-upgrade", pool_size=1)
+    database = Database(url, name="data20-upgrade", pool_size=1, answer_within=None)
     try:
         return await upgrade(database)
     finally:

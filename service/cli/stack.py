@@ -184,7 +184,7 @@ async def stack(
 
 
 async def _prepare(settings: Settings, addresses: Addresses) -> list[str]:
-    database = Database(addresses.database_url, name="data20-up", pool_size=1)
+    database = Database(addresses.database_url, name="data20-up", pool_size=1, answer_within=None)
     broker = Broker(addresses.redis_url, name="data20-up")
     try:
         before, after = await upgrade(database)

@@ -56,7 +56,7 @@ class Options:
     max_retries: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
     retry_delay: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
     priority: Annotated[int, Field(strict=True, ge=1, le=10)] | None = None
-    workspace: Literal["job", "shared"] | None = None
+    workspace: Literal["job"] | None = None
     parameters: dict[str, ParameterOptions] = Field(default_factory=dict[str, ParameterOptions])
 
 

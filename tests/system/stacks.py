@@ -31,6 +31,8 @@ class RunningStack:
     """An empty working directory; `var` in it is the service's."""
     process: "subprocess.Popen[str]"
     """`data20 up`; the API and the worker are among its children."""
+    said: tuple[str, ...]
+    """The lines it printed until it was open."""
 
     @property
     def var_dir(self) -> Path:
@@ -100,23 +102,24 @@ def started_stack(folder: Path, **settings: str) -> Generator[RunningStack]:
             text=True,
         )
     try:
-        url = _address(process, folder)
-        yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process)
+        said = _read_start(process, folder)
+        url = said[-1].removeprefix(_OPEN)
+        yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process, tuple(said))
     finally:
         process.kill()  # The kernel ends its children with it.
         process.communicate()
 
 
-def _address(process: "subprocess.Popen[str]", folder: Path) -> str:
+def _read_start(process: "subprocess.Popen[str]", folder: Path) -> list[str]:
     """Read what the command prints until it says where it is open."""
     assert process.stdout is not None
     said: list[str] = []
     for line in process.stdout:
+        said.append(line.rstrip())
         if line.startswith(_OPEN):
-            return line.removeprefix(_OPEN).strip()
-        said.append(line)
+            return said
     log = (folder / "stderr").read_text()
-    raise AssertionError(f"`data20 up` did not start: {''.join(said)}{log}")
+    raise AssertionError(f"`data20 up` did not start: {said} {log}")
 
 
 def _stop(process: "subprocess.Popen[str]", folder: Path) -> None:

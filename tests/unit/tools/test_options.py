@@ -30,7 +30,7 @@ def test_every_key_is_read() -> None:
             "max_retries = 0",
             "retry_delay = 1.5",
             "priority = 10",
-            'workspace = "shared"',
+            'workspace = "job"',
             "[tool.data20.parameters.steps]",
             "minimum = 1",
             "maximum = 2.5",
@@ -50,7 +50,7 @@ def test_every_key_is_read() -> None:
         max_retries=0,
         retry_delay=1.5,
         priority=10,
-        workspace="shared",
+        workspace="job",
         parameters={"steps": steps},
     )
     assert all(getattr(options, key) for key in KEYS if key != "max_retries")
@@ -96,7 +96,7 @@ def test_a_block_with_windows_newlines_is_read(tmp_path: Path) -> None:
         (table("title = 1"), "title: Input should be a valid string"),
         (table("title = 2026-01-01"), "title: Input should be a valid string"),
         (table('title = ""'), "title: String should have at least 1 character"),
-        (table('workspace = "mine"'), "workspace: Input should be 'job' or 'shared'"),
+        (table('workspace = "mine"'), "workspace: Input should be 'job'"),
         (table('queue = "fast"'), "queue must be one of tools, default, maintenance"),
         (
             table("soft_time_limit = 9", "time_limit = 8"),
