@@ -41,6 +41,7 @@ class JobView(BaseModel):
     output_bytes: int | None
     error: str | None
     error_bytes: int | None
+    left_out_lines: int | None
     return_code: int | None
     attempt: int
     max_attempts: int
@@ -78,6 +79,7 @@ class JobView(BaseModel):
             # Clients of the Celery-based system take `null` for "nothing went wrong".
             error=(result.error or None) if result else None,
             error_bytes=result.error_bytes if result else None,
+            left_out_lines=result.left_out_lines if result else None,
             return_code=job.return_code,
             attempt=job.attempt,
             max_attempts=job.max_attempts,

@@ -103,7 +103,7 @@ def started_stack(folder: Path, **settings: str) -> Generator[RunningStack]:
         )
     try:
         said = _read_start(process, folder)
-        url = said[-1].removeprefix(_OPEN)
+        url = said[-1].removeprefix(_OPEN).strip()
         yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process, tuple(said))
     finally:
         process.kill()  # The kernel ends its children with it.
