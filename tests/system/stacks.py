@@ -46,7 +46,7 @@ class RunningStack:
     def child(self, name: str) -> psutil.Process:
         """Return the process of `data20 api` or `data20 worker`."""
         for process in psutil.Process(self.process.pid).children():
-            if process.cmdline()[1:4] == ["-m", "service", name]:
+            if process.cmdline()[1:5] == ["-P", "-m", "service", name]:
                 return process
         raise AssertionError(f"`data20 {name}` is not running")
 

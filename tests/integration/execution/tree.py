@@ -40,9 +40,10 @@ def daemonise() -> None:
 
 
 def flee() -> None:
-    """Never be the same process for long."""
+    """Never be the same process for long; should nobody catch it, for half a minute in all."""
     os.setsid()
-    while not os.fork():
+    end = time.monotonic() + 30
+    while time.monotonic() < end and not os.fork():
         time.sleep(0.001)
 
 
