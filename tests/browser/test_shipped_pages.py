@@ -143,9 +143,24 @@ async def test_a_note_opens_where_it_is_clicked_and_moves_where_it_is_dragged(
     await page.mouse.up()
 
 
+SETTLED = """async () => {
+    const look = () => [camera.scale, ...camera.toWorld(500, 300)];
+    const frame = () => new Promise(requestAnimationFrame);
+    let before, same = 0;
+    while (same < 10) {
+        const now = look();
+        same = before && now.join() === before.join() ? same + 1 : 0;
+        before = now;
+        await frame();
+    }
+    return before;
+}"""
+"""What the camera shows when it has been still for ten frames."""
+
+
 async def test_wheel_and_buttons_zoom_about_the_right_place(page: Page, address: str) -> None:
     await page.goto(f"{address}/graph.html")
-    before = await page.evaluate("[camera.scale, ...camera.toWorld(500, 300)]")
+    before = await page.evaluate(SETTLED)
     await page.mouse.move(500, 300)
     await page.mouse.wheel(0, -400)
     await page.wait_for_function(f"camera.scale > {before[0]}")
