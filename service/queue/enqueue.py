@@ -74,10 +74,11 @@ async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
 
 async def redeliver(database: Database, broker: Broker, overdue: Sequence[Job]) -> list[Job]:
     """Deliver those of *overdue* that wait in no queue, and return them."""
-    lost = {each.id for each in await broker.missing([Delivery.of(job) for job in overdue])}
-    late = [job for job in overdue if Delivery.of(job).id in lost]
+    deliveries = {Delivery.of(job): job for job in overdue}
+    missing = await broker.missing(list(deliveries))
+    late = [deliveries[each] for each in missing]
     if late:
-        await broker.deliver([Delivery.of(job) for job in late])
+        await broker.deliver(missing)
         async with database.connect() as connection:
             for job in late:
                 await jobs.mark_enqueued(connection, job.id)

@@ -34,18 +34,9 @@ class Identity:
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class Worker(Identity):
     """A worker's row. `is_alive` is the database's own judgement of its lease."""
 
-    id: UUID
-    name: str
-    host: str
-    boot_id: str
-    pid: int
-    process_started_at: float
-    queues: tuple[str, ...]
-    concurrency: int
-    isolation: str
     started_at: datetime
     lease_until: datetime
     is_draining: bool
