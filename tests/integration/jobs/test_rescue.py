@@ -5,13 +5,14 @@ import pytest
 from service.config import BROKER_DATABASE
 from service.errors import BrokerUnavailableError
 from service.jobs.lease import sign_on
+from service.jobs.regularity import Regularity
 from service.jobs.rescue import rescue
 from service.queue.updates import CHANNEL
 from service.store import jobs
 from service.store.states import Reason, Status
 from tests.integration.jobs.worlds import QUICK, MakeWorld, World
 from tests.integration.queue.listening import listening
-from tests.integration.store.making import claimed, somebody
+from tests.integration.store.making import claimed, signed_on, somebody
 from tests.servers import redis_client
 from tests.waiting import until
 
@@ -30,6 +31,16 @@ async def test_a_rescued_job_is_delivered_at_once(world: World, redis_url: str) 
         Reason.WORKER_LOST,
         1,
     )
+
+
+async def test_who_was_irregular_itself_judges_nobody_by_a_lease(make_world: MakeWorld) -> None:
+    world = await make_world(lease_seconds=0.02, heartbeat_seconds=0.01)
+    async with world.context.database.connect() as connection:
+        await claimed(connection, await signed_on(connection, lease_seconds=-1))
+    world.context.regularity = Regularity(1_000_000)
+    assert await rescue(world.context) == 0
+    world.context.regularity = Regularity(0)
+    assert await rescue(world.context) == 1
 
 
 async def test_a_rescued_job_runs_again(world: World) -> None:
