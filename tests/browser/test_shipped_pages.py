@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, async_playwright, expect
 
+from tests.waiting import until
+
 pytestmark = pytest.mark.browser
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
@@ -102,7 +104,7 @@ async def test_the_graph_is_drawn_and_a_note_opens_from_the_keyboard(
     painted = (
         "canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(Boolean)"
     )
-    await page.wait_for_function(painted)
+    await until(lambda: page.evaluate(painted), what="the graph to be painted")
     await page.keyboard.press("/")
     await page.keyboard.type("note 1")
     await expect(page.get_by_role("option")).to_have_count(3)
@@ -163,10 +165,12 @@ async def test_wheel_and_buttons_zoom_about_the_right_place(page: Page, address:
     before = await page.evaluate(SETTLED)
     await page.mouse.move(500, 300)
     await page.mouse.wheel(0, -400)
-    await page.wait_for_function(f"camera.scale > {before[0]}")
+    zoomed = f"camera.scale > {before[0]}"
+    await until(lambda: page.evaluate(zoomed), what="the wheel to zoom in")
     assert await page.evaluate("camera.toWorld(500, 300)") == pytest.approx(before[1:])
     await page.get_by_role("button", name="Show everything").click()
-    await page.wait_for_function(f"Math.abs(camera.scale - {before[0]}) < 1")
+    back = f"Math.abs(camera.scale - {before[0]}) < 1"
+    await until(lambda: page.evaluate(back), what="the button to show everything again")
 
 
 async def test_the_legend_filters_by_group(page: Page, address: str) -> None:
