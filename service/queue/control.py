@@ -9,9 +9,10 @@ import orjson
 import structlog
 
 from service.errors import BrokerUnavailableError, JobFinishedError
-from service.queue.broker import BLOCK_SECONDS, Broker
+from service.queue.broker import Broker
 from service.queue.delivery import Delivery
 from service.queue.updates import announce
+from service.queue.waiting import BLOCK_SECONDS
 from service.store import jobs, lookup
 from service.store.database import Database
 from service.store.records import Job

@@ -18,9 +18,10 @@ from arq.worker import Worker as StockWorker
 
 from service.config import QUEUES
 from service.errors import BrokerUnavailableError, Data20Error
-from service.queue.broker import BLOCK_SECONDS, Broker, WaitingConnection
+from service.queue.broker import Broker
 from service.queue.cancelling import cancel_all
 from service.queue.delivery import read_call
+from service.queue.waiting import BLOCK_SECONDS, WaitingConnection
 
 log = structlog.stdlib.get_logger(__name__)
 

@@ -1,0 +1,123 @@
+"""A connection of one's own for calls that wait, and the one name for every fault of Redis."""
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from service.errors import BrokerUnavailableError
+from service.queue.delivery import payload_key
+
+# redis-py's own annotations leave most parameters and results unknown; they are named here.
+_AnyRedis: Any = Redis
+
+BLOCK_SECONDS = 5.0
+"""How long one blocking call waits; an idle worker sends one command in this time."""
+
+_CONNECT_TIMEOUT_SECONDS = 1.0
+"""Whoever waits anyway has more patience than who posts a job."""
+
+
+class WaitingConnection:
+    """A connection for calls that block, closed when anything about it goes wrong.
+
+    A blocking call that is cancelled leaves its reply on the way; a pool would hand the connection,
+    reply and all, to the next caller (redis-py issue 4121). Here it is never used again.
+    """
+
+    def __init__(self, url: str, name: str, *, answer_within: float, block_seconds: float) -> None:
+        self._url = url
+        self._name = name
+        self._answer_within = answer_within
+        self._block_seconds = block_seconds
+        self._redis: Any = None
+        self._subscriber: Any = None
+        self._failures = 0
+
+    async def pop(
+        self, queues: Sequence[str], most: int
+    ) -> tuple[str, list[tuple[str, float]]] | None:
+        """Wait for deliveries and take up to *most* from the first queue that has any.
+
+        Returns the queue and the deliveries' ids with their scores, first come first; `None` when
+        none came in time.
+        """
+        async with named_outage(), self._closing_on_failure():
+            answer = await self._client().bzmpop(
+                self._block_seconds, len(queues), queues, min=True, count=most
+            )
+        if answer is None:
+            return None
+        queue, entries = answer
+        return queue.decode(), [
+            (member.decode(errors="backslashreplace"), float(place)) for member, place in entries
+        ]
+
+    async def take_payloads(self, delivery_ids: Sequence[str]) -> list[bytes | None]:
+        """Return what each delivery says and forget it; `None` for one that is not there."""
+        async with named_outage(), self._closing_on_failure():
+            pipe = self._client().pipeline(transaction=False)
+            for each in delivery_ids:
+                pipe.getdel(payload_key(each))
+            # Whoever writes another type under such a key spoils one delivery, not all of them.
+            answers: list[object] = await pipe.execute(raise_on_error=False)
+        return [each if isinstance(each, bytes) else None for each in answers]
+
+    async def next_message(self, channel: str) -> bytes | None:
+        """Wait for a message on *channel*; `None` when none came in time."""
+        async with named_outage(), self._closing_on_failure():
+            if self._subscriber is None:
+                self._subscriber = self._client().pubsub(ignore_subscribe_messages=True)
+                await self._subscriber.subscribe(channel)
+            message = await self._subscriber.get_message(timeout=self._block_seconds)
+        return None if message is None else message["data"]
+
+    async def pause_after_failure(self) -> None:
+        """Wait a little before the next try: 0.05 s at first, up to 1 s, never all at once."""
+        self._failures += 1
+        ceiling = min(1.0, 0.05 * 2 ** min(self._failures, 10))
+        await asyncio.sleep(random.uniform(ceiling / 2, ceiling))  # noqa: S311  # Not a secret.
+
+    async def close(self) -> None:
+        """Drop the connection; the next call makes a new one."""
+        redis, self._redis = self._redis, None
+        subscriber, self._subscriber = self._subscriber, None
+        for each in (subscriber, redis):
+            if each is not None:
+                # It is to be gone; if it is gone already, so much the better.
+                with suppress(OSError, RedisError):
+                    await each.aclose()
+
+    def _client(self) -> Any:  # noqa: ANN401  # redis-py leaves its results unknown.
+        if self._redis is None:
+            self._redis = _AnyRedis.from_url(
+                self._url,
+                max_connections=1,
+                client_name=f"{self._name}-waiting",
+                socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
+                socket_timeout=self._answer_within,
+                **({} if self._url.startswith("unix") else {"socket_keepalive": True}),
+            )
+        return self._redis
+
+    @asynccontextmanager
+    async def _closing_on_failure(self) -> AsyncGenerator[None]:
+        try:
+            yield
+        except BaseException:  # A cancelled call too: its reply may still come.
+            await self.close()
+            raise
+        self._failures = 0
+
+
+@asynccontextmanager
+async def named_outage() -> AsyncGenerator[None]:
+    """Raise BrokerUnavailableError for whatever went wrong on the way to Redis or in it."""
+    try:
+        yield
+    except (OSError, TimeoutError, RedisError) as error:
+        raise BrokerUnavailableError(f"Redis does not answer: {error}") from error
