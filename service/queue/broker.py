@@ -1,6 +1,8 @@
 """The way to Redis: one pool a process for what is quick, a connection of its own for a wait."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -10,17 +12,23 @@ from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 
 from service.config import BROKER_DATABASE
-from service.errors import SettingsError
+from service.errors import BrokerUnavailableError, SettingsError
+from service.queue.breaker import Breaker
 from service.queue.delivery import Delivery, payload_key, to_json
-from service.queue.waiting import BLOCK_SECONDS, WaitingConnection, named_outage
+from service.queue.waiting import BLOCK_SECONDS, WaitingConnection, named_outage, noted
 
 # redis-py's own annotations leave most parameters and results unknown; they are named here.
 _AnyPool: Any = ConnectionPool
 
 CONNECT_TIMEOUT_SECONDS = 0.3
 ANSWER_TIMEOUT_SECONDS = 1.0
+PATIENCE_SECONDS = 0.5
+"""How long somebody who posts or cancels a job is kept waiting for Redis."""
+
+_PROBE_KEY = "data20:probe"
 
 
 def database_url(url: str, number: int) -> str:
@@ -38,7 +46,8 @@ class Broker:
     """Redis database 1, in which deliveries wait until a worker takes them.
 
     Every method raises BrokerUnavailableError when Redis does not answer, and nothing it did or
-    did not do then matters: the rows in PostgreSQL say what is to be done.
+    did not do then matters: the rows in PostgreSQL say what is to be done. After such a failure
+    only one call in a while waits for it again; the others fail at once.
     """
 
     def __init__(self, url: str, *, name: str = "data20") -> None:
@@ -60,18 +69,37 @@ class Broker:
             default_queue_name="tools",
         )
         self._redis: Any = self.arq
+        self._line = Breaker()  # Open while nobody answers.
+        self._room = Breaker()  # Open while nothing can be written: full, or a replica.
 
-    async def deliver(self, deliveries: Sequence[Delivery]) -> None:
+    @property
+    def is_away(self) -> bool:
+        """True while Redis does not answer, or a connection to it cannot be made."""
+        return self._line.is_open
+
+    @property
+    def takes_deliveries(self) -> bool:
+        """False when the last delivery could not be made: Redis is away, or full."""
+        return not (self._line.is_open or self._room.is_open)
+
+    async def deliver(
+        self, deliveries: Sequence[Delivery], *, within: float = ANSWER_TIMEOUT_SECONDS
+    ) -> None:
         """Put *deliveries* into their queues, in one round trip; again is as good as once."""
-        async with named_outage(), self._redis.pipeline(transaction=True) as pipe:
+        async with self._writing(within), self._redis.pipeline(transaction=True) as pipe:
             for each in deliveries:
                 pipe.set(payload_key(each.id), each.payload)
                 pipe.zadd(each.queue, {each.id: each.score})
             await pipe.execute()
 
+    async def probe(self) -> None:
+        """Find out whether deliveries can be made, by a write that leaves nothing."""
+        async with self._writing(PATIENCE_SECONDS):
+            await self._redis.set(_PROBE_KEY, b"", px=1)
+
     async def missing(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Return those of *deliveries* that wait in no queue."""
-        async with named_outage(), self._redis.pipeline(transaction=False) as pipe:
+        async with self._answering(), self._redis.pipeline(transaction=False) as pipe:
             for each in deliveries:
                 pipe.zscore(each.queue, each.id)
             scores: list[float | None] = await pipe.execute()
@@ -79,7 +107,10 @@ class Broker:
 
     async def withdraw(self, deliveries: Sequence[Delivery]) -> None:
         """Take *deliveries* out of their queues, should they still be there."""
-        async with named_outage(), self._redis.pipeline(transaction=True) as pipe:
+        async with (
+            self._answering(PATIENCE_SECONDS),
+            self._redis.pipeline(transaction=True) as pipe,
+        ):
             for each in deliveries:
                 pipe.zrem(each.queue, each.id)
                 pipe.delete(payload_key(each.id))
@@ -87,12 +118,12 @@ class Broker:
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell whoever listens now."""
-        async with named_outage():
+        async with self._answering(PATIENCE_SECONDS):
             await self._redis.publish(channel, message)
 
     async def version(self) -> str:
         """Return the server's name and version, like `Valkey 9.1.2`."""
-        async with named_outage():
+        async with self._answering():
             facts: dict[str, Any] = await self._redis.info("server")
         if "valkey_version" in facts:
             return f"Valkey {facts['valkey_version']}"
@@ -106,9 +137,32 @@ class Broker:
         One that has no answer after *answer_within* seconds counts as lost.
         """
         return WaitingConnection(
-            self._url, self._name, answer_within=answer_within, block_seconds=block_seconds
+            self._url,
+            self._name,
+            self._line,
+            answer_within=answer_within,
+            block_seconds=block_seconds,
         )
 
     async def close(self) -> None:
-        """Close every connection."""
+        """Close every connection; again is as good as once."""
         await self._redis.aclose(close_connection_pool=True)
+
+    @asynccontextmanager
+    async def _answering(self, within: float = ANSWER_TIMEOUT_SECONDS) -> AsyncGenerator[None]:
+        if not self._line.admits():
+            raise BrokerUnavailableError("Redis did not answer a moment ago")
+        async with named_outage(), noted(self._line), asyncio.timeout(within):
+            yield
+
+    @asynccontextmanager
+    async def _writing(self, within: float) -> AsyncGenerator[None]:
+        async with self._answering(within):
+            if not self._room.admits():
+                raise BrokerUnavailableError("Redis took no delivery a moment ago")
+            try:
+                yield
+            except ResponseError:
+                self._room.failed()
+                raise
+            self._room.succeeded()

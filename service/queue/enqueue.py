@@ -1,6 +1,5 @@
 """From a request to a delivery: the row first, committed, and only then the message."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from uuid import UUID
@@ -8,16 +7,13 @@ from uuid import UUID
 import structlog
 
 from service.errors import BrokerUnavailableError, JobNotFoundError, StoreUnavailableError
-from service.queue.broker import Broker
+from service.queue.broker import PATIENCE_SECONDS, Broker
 from service.queue.delivery import Delivery
 from service.store import jobs, lookup
 from service.store.database import Database
 from service.store.ids import new_id
 from service.store.records import Job, NewJob
 from service.store.states import Status
-
-PATIENCE_SECONDS = 0.5
-"""How long somebody who posts a job is kept waiting for Redis."""
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -56,10 +52,9 @@ async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
     Returns it `queued`, or as it was when Redis does not answer.
     """
     try:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            await broker.deliver([Delivery.of(job)])
-    except (BrokerUnavailableError, TimeoutError) as error:
-        log.warning("delivery put off", job_id=str(job.id), reason=str(error) or "no answer")
+        await broker.deliver([Delivery.of(job)], within=PATIENCE_SECONDS)
+    except BrokerUnavailableError as error:
+        log.warning("delivery put off", job_id=str(job.id), reason=str(error))
         return job
     try:
         async with database.connect() as connection:

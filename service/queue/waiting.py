@@ -7,9 +7,10 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from service.errors import BrokerUnavailableError
+from service.queue.breaker import Breaker
 from service.queue.delivery import payload_key
 
 # redis-py's own annotations leave most parameters and results unknown; they are named here.
@@ -29,9 +30,12 @@ class WaitingConnection:
     reply and all, to the next caller (redis-py issue 4121). Here it is never used again.
     """
 
-    def __init__(self, url: str, name: str, *, answer_within: float, block_seconds: float) -> None:
+    def __init__(
+        self, url: str, name: str, line: Breaker, *, answer_within: float, block_seconds: float
+    ) -> None:
         self._url = url
         self._name = name
+        self._line = line
         self._answer_within = answer_within
         self._block_seconds = block_seconds
         self._redis: Any = None
@@ -47,7 +51,8 @@ class WaitingConnection:
         none came in time.
         """
         async with named_outage(), self._closing_on_failure():
-            answer = await self._client().bzmpop(
+            client = await self._connected()
+            answer = await client.bzmpop(
                 self._block_seconds, len(queues), queues, min=True, count=most
             )
         if answer is None:
@@ -60,7 +65,7 @@ class WaitingConnection:
     async def take_payloads(self, delivery_ids: Sequence[str]) -> list[bytes | None]:
         """Return what each delivery says and forget it; `None` for one that is not there."""
         async with named_outage(), self._closing_on_failure():
-            pipe = self._client().pipeline(transaction=False)
+            pipe = (await self._connected()).pipeline(transaction=False)
             for each in delivery_ids:
                 pipe.getdel(payload_key(each))
             # Whoever writes another type under such a key spoils one delivery, not all of them.
@@ -71,7 +76,8 @@ class WaitingConnection:
         """Wait for a message on *channel*; `None` when none came in time."""
         async with named_outage(), self._closing_on_failure():
             if self._subscriber is None:
-                self._subscriber = self._client().pubsub(ignore_subscribe_messages=True)
+                client = await self._connected()
+                self._subscriber = client.pubsub(ignore_subscribe_messages=True)
                 await self._subscriber.subscribe(channel)
             message = await self._subscriber.get_message(timeout=self._block_seconds)
         return None if message is None else message["data"]
@@ -92,7 +98,7 @@ class WaitingConnection:
                 with suppress(OSError, RedisError):
                     await each.aclose()
 
-    def _client(self) -> Any:  # noqa: ANN401  # redis-py leaves its results unknown.
+    async def _connected(self) -> Any:  # noqa: ANN401  # redis-py leaves its results unknown.
         if self._redis is None:
             self._redis = _AnyRedis.from_url(
                 self._url,
@@ -102,6 +108,9 @@ class WaitingConnection:
                 socket_timeout=self._answer_within,
                 **({} if self._url.startswith("unix") else {"socket_keepalive": True}),
             )
+            # A frozen server's kernel accepts connections: only an answer says that it is there.
+            async with noted(self._line), asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
+                await self._redis.ping()
         return self._redis
 
     @asynccontextmanager
@@ -121,3 +130,17 @@ async def named_outage() -> AsyncGenerator[None]:
         yield
     except (OSError, TimeoutError, RedisError) as error:
         raise BrokerUnavailableError(f"Redis does not answer: {error}") from error
+
+
+@asynccontextmanager
+async def noted(line: Breaker) -> AsyncGenerator[None]:
+    """Note in *line* whether Redis is there; one that refuses what was asked is."""
+    try:
+        yield
+    except ResponseError:
+        line.succeeded()
+        raise
+    except (OSError, TimeoutError, RedisError):
+        line.failed()
+        raise
+    line.succeeded()

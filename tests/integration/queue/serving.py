@@ -10,6 +10,7 @@ from arq.jobs import serialize_job
 from arq.worker import func
 
 from service.config import BROKER_DATABASE
+from service.errors import BrokerUnavailableError
 from service.queue.broker import Broker
 from service.queue.delivery import Delivery, to_json
 from service.queue.worker import DeliveryWorker
@@ -61,6 +62,19 @@ def call(
 def calls(count: int) -> list[Delivery]:
     """Return deliveries that call with 0, 1, 2, ..., in that order."""
     return [call(f"call-{number}", number, place=number) for number in range(count)]
+
+
+async def deliver_again(broker: Broker, delivery: Delivery) -> None:
+    """Deliver as soon as Redis, which is back, is asked again."""
+
+    async def is_delivered() -> bool:
+        try:
+            await broker.deliver([delivery])
+        except BrokerUnavailableError:
+            return False
+        return True
+
+    await until(is_delivered, what="a delivery to be taken")
 
 
 async def depth(redis_url: str, queue: str = "tools") -> int:
