@@ -7,8 +7,9 @@ that may fail, and a drain instead of a cancellation.
 """
 
 import asyncio
+import itertools
 import signal
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 import structlog
@@ -36,6 +37,10 @@ class DeliveryWorker(StockWorker):
     SIGINT it takes no more and calls *on_drain*; what still runs after *drain_seconds*, or at a
     second signal, *on_overdue* has to end, and what does not within *overdue_seconds* is cancelled.
     *on_shutdown* comes last, whatever happened before.
+
+    While the broker is away, *from_store* is called for a free slot, every second or sooner: it
+    finds its work elsewhere, sets the event that it is given when it has found some, and ends with
+    it. It counts as a delivery.
     """
 
     def __init__(  # noqa: PLR0913  # Fewer than arq's own, all by name.
@@ -50,6 +55,8 @@ class DeliveryWorker(StockWorker):
         overdue_seconds: float = 15,
         on_drain: StartupShutdown | None = None,
         on_overdue: StartupShutdown | None = None,
+        from_store: Callable[[dict[Any, Any], asyncio.Event], Coroutine[Any, Any, None]]
+        | None = None,
         handle_signals: bool = True,
         block_seconds: float = BLOCK_SECONDS,
         ctx: dict[Any, Any] | None = None,
@@ -61,6 +68,8 @@ class DeliveryWorker(StockWorker):
         self._block_seconds = block_seconds
         self._on_drain = on_drain
         self._on_overdue = on_overdue
+        self._from_store = from_store
+        self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._slot_freed = asyncio.Event()
@@ -133,6 +142,8 @@ class DeliveryWorker(StockWorker):
             payloads = await connection.take_payloads([each for each, _ in entries])
         except BrokerUnavailableError as error:
             log.warning("broker lost", reason=str(error))
+            if self.ctx["broker"].is_away:
+                await self._take_from_store()
             await connection.pause_after_failure()
             return
         for (delivery_id, place), payload in zip(entries, payloads, strict=True):
@@ -145,11 +156,32 @@ class DeliveryWorker(StockWorker):
         if delivery_id in self.tasks:
             log.info("delivered twice", delivery=delivery_id, queue=queue)
             return
-        task = self.loop.create_task(
-            self._run(queue, delivery_id, place, payload), name=f"delivery {delivery_id}"
-        )
-        self.tasks[delivery_id] = task
-        task.add_done_callback(lambda _: self._free(delivery_id))
+        self._begin(delivery_id, self._run(queue, delivery_id, place, payload))
+
+    async def _take_from_store(self) -> None:
+        """Fill the free slots with what is found elsewhere, one after the other."""
+        while self._from_store is not None and len(self.tasks) < self.max_jobs:
+            found = asyncio.Event()
+            taking = self._begin(f"store:{next(self._numbers)}", self._look_elsewhere(found))
+            finding = asyncio.ensure_future(found.wait())
+            try:
+                await asyncio.wait({taking, finding}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                finding.cancel()
+            if not found.is_set():
+                return
+
+    async def _look_elsewhere(self, found: asyncio.Event) -> None:
+        assert self._from_store is not None  # noqa: S101  # Looked at just before.
+        try:
+            await self._from_store(self.ctx, found)
+        except Exception:
+            log.exception("work from the store failed")
+
+    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = self.tasks[name] = self.loop.create_task(work, name=f"delivery {name}")
+        task.add_done_callback(lambda _: self._free(name))
+        return task
 
     def _free(self, delivery_id: str) -> None:
         self.tasks.pop(delivery_id, None)

@@ -1,8 +1,10 @@
 """Redis goes and comes back; the worker lives on, and serves as soon as it can."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +13,7 @@ from service.config import BROKER_DATABASE
 from service.embedded.servers import EmbeddedServers
 from service.errors import BrokerUnavailableError
 from service.queue.broker import Broker
-from tests.integration.queue.serving import Record, call, serving
+from tests.integration.queue.serving import Record, call, deliver_again, serving
 from tests.servers import redis_client
 from tests.waiting import until
 
@@ -71,7 +73,7 @@ async def test_a_killed_server_is_waited_for(
                 logs.clear()
                 await until(lambda: logs, what="the worker to notice")
                 own_servers.valkey.start()
-                await own_broker.deliver([call(f"call-{round_}", round_)])
+                await deliver_again(own_broker, call(f"call-{round_}", round_))
                 assert await record.heard(round_ + 1) == list(range(round_ + 1))
             assert lasting.running == 1
             lasting.open()
@@ -97,5 +99,38 @@ async def test_a_worker_may_start_before_redis(
         async with serving(own_broker, [record.note]):
             await until(lambda: logs, what="the worker to notice")
             own_servers.valkey.start()
-            await own_broker.deliver([call("first", "first")])
+            await deliver_again(own_broker, call("first", "first"))
             assert await record.heard(1) == ["first"]
+
+
+async def test_while_redis_is_away_work_is_found_elsewhere(
+    own_servers: EmbeddedServers, own_broker: Broker
+) -> None:
+    """As much as there are slots, and no more is asked for once nothing was found."""
+    elsewhere, record = ["first", "second", "third", "fourth"], Record(is_open=False)
+    asked = 0
+
+    async def from_store(ctx: dict[str, object], found: asyncio.Event) -> None:
+        nonlocal asked
+        asked += 1
+        if elsewhere:
+            found.set()
+            await record.note(ctx, elsewhere.pop(0))
+
+    options: dict[str, Any] = {"from_store": from_store, "max_jobs": 3, "drain_seconds": 60}
+    async with serving(own_broker, [record.note], **options):
+        await own_broker.deliver([call("delivered", "delivered")])
+        await record.heard(1)
+        own_servers.valkey.kill()
+        assert await record.heard(3) == ["delivered", "first", "second"]
+        record.open()
+        assert await record.heard(5) == ["delivered", "first", "second", "third", "fourth"]
+        await until(lambda: asked > 4, what="the store to be asked in vain")
+        own_servers.valkey.start()
+        await deliver_again(own_broker, call("again", "again"))
+        await record.heard(6)
+        asked_before = asked
+        await deliver_again(own_broker, call("once more", "once more"))
+        await record.heard(7)
+    assert asked == asked_before
+    assert record.most_running == 3
