@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # There are none.
 import orjson
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
@@ -24,6 +25,14 @@ ANSWER_TIMEOUT_SECONDS = STATEMENT_TIMEOUT_SECONDS + 1
 # there yet (PostgreSQL documentation, appendix A).
 _UNAVAILABLE_STATES = ("08", "28", "3D", "53", "57", "55P03", "40P01", "25006", "58", "42P01")
 _NO_TABLE = "42P01"
+
+# What the driver says of its connection where it is spoken to directly. A DataError, which tells
+# of what it was given, is an InterfaceError too.
+_DRIVER_OUTAGES: tuple[type[Exception], ...] = (
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+_DRIVER_DATA_ERROR: type[Exception] = asyncpg.DataError
 
 _KNOWN_OPTIONS = frozenset({"host", "port", "ssl"})
 _IGNORED_OPTIONS = frozenset({"channel_binding", "target_session_attrs", "gssencmode"})
@@ -133,6 +142,8 @@ async def _named_outage() -> AsyncGenerator[None]:
 
 def _is_outage(error: Exception) -> bool:
     if isinstance(error, OSError | TimeoutError | PoolTimeoutError | InterfaceError):
+        return True
+    if isinstance(error, _DRIVER_OUTAGES) and not isinstance(error, _DRIVER_DATA_ERROR):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True

@@ -5,11 +5,15 @@ returns the job as it is then, or `None` when the guard did not hold: somebody e
 now, and the caller stops. Two clients of one row wait for each other in PostgreSQL, and the second
 sees the first one's change when its guard is checked (READ COMMITTED).
 
+Where a move has a form for many jobs, that is the same statement for each of them, sent in one
+trip: each row has its own guard, and a job whose guard did not hold is missing in the answer.
+
 No function here commits; whoever opened the connection does.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -19,18 +23,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.ids import new_id
 from service.store.moves import NOW, held, in_status, move, seconds, state_event
+from service.store.prepared import Prepared
 from service.store.records import Ending, Holder, Job, NewArtifact, NewJob
 from service.store.states import MOVES, Move, Reason, Status
 from service.store.tables import jobs, workers
 
 _IS_WANTED = jobs.c.cancel_requested_at.is_(None)
 _IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
+_NO_FACTS: Mapping[str, Any] = {"facts": {}}
 _BY_ID = (jobs.c.id == sa.bindparam("job_id"),)
 
 _ENDED: Mapping[str, Any] = {
     name: sa.bindparam(f"new_{name}", type_=jobs.c[name].type)
     for name in ("reason", "message", "return_code", "duration_seconds")
 }
+
+_RETRY_AT = NOW + seconds(sa.bindparam("delay_seconds", type_=sa.Double))
 
 _CREATE = (
     sa.insert(jobs)
@@ -43,49 +51,65 @@ _CREATE = (
     .returning(*jobs.c)
     .cte("created")
 )
-_CREATE_LOGGED = sa.select(_CREATE).add_cte(state_event(_CREATE, name=sa.literal("create")))
+_CREATE_LOGGED = Prepared(
+    sa.select(_CREATE).add_cte(state_event(_CREATE, name=sa.literal("create")))
+)
 
-_ENQUEUE = move(Move.ENQUEUE, _BY_ID)
-_CLAIM = move(
-    Move.CLAIM,
-    (*_BY_ID, _IS_WANTED, _IS_DUE),
-    {
-        "fence": jobs.c.fence + 1,
-        "attempt": jobs.c.attempt + 1,
-        "worker": sa.bindparam("holder_name"),
-        "worker_id": sa.bindparam("holder_id", type_=jobs.c.worker_id.type),
-        "queued_at": sa.func.coalesce(jobs.c.queued_at, NOW),
-        "started_at": NOW,
-        "progress": None,
-        "progress_message": None,
-        "reason": None,
-        "message": None,
-        "return_code": None,
-        "duration_seconds": None,
-    },
+_ENQUEUE = Prepared(move(Move.ENQUEUE, _BY_ID))
+_CLAIM = Prepared(
+    move(
+        Move.CLAIM,
+        (*_BY_ID, _IS_WANTED, _IS_DUE),
+        {
+            "fence": jobs.c.fence + 1,
+            "attempt": jobs.c.attempt + 1,
+            "worker": sa.bindparam("holder_name"),
+            "worker_id": sa.bindparam("holder_id", type_=jobs.c.worker_id.type),
+            "queued_at": sa.func.coalesce(jobs.c.queued_at, NOW),
+            "started_at": NOW,
+            "progress": None,
+            "progress_message": None,
+            "reason": None,
+            "message": None,
+            "return_code": None,
+            "duration_seconds": None,
+        },
+    )
 )
 # Of a cancel and an end, the one that commits first wins: an end finds no row once a cancel was
 # promised, and its owner reads the row again and stops the job.
-_COMPLETE = move(Move.COMPLETE, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
-_FAIL = move(Move.FAIL, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
-_STOP = move(Move.STOP, held(), _ENDED, leaves_result=True, leaves_artifacts=True)
-_RETRY = move(
-    Move.RETRY,
-    held(_IS_WANTED),
-    {**_ENDED, "next_attempt_at": NOW + seconds(sa.bindparam("delay_seconds", type_=sa.Double))},
-    leaves_result=True,
+_ENDS = {
+    Move.COMPLETE: Prepared(
+        move(Move.COMPLETE, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
+    ),
+    Move.FAIL: Prepared(
+        move(Move.FAIL, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
+    ),
+    Move.STOP: Prepared(move(Move.STOP, held(), _ENDED, leaves_result=True, leaves_artifacts=True)),
+    Move.RETRY: Prepared(
+        move(
+            Move.RETRY,
+            held(_IS_WANTED),
+            {**_ENDED, "next_attempt_at": _RETRY_AT},
+            leaves_result=True,
+        )
+    ),
+}
+_RELEASE = Prepared(
+    move(
+        Move.RELEASE,
+        held(_IS_WANTED),
+        {
+            "attempt": jobs.c.attempt - 1,
+            "reason": Reason.SHUTDOWN,
+            "message": "Its worker was stopped; the attempt does not count",
+        },
+    )
 )
-_RELEASE = move(
-    Move.RELEASE,
-    held(_IS_WANTED),
-    {
-        "attempt": jobs.c.attempt - 1,
-        "reason": Reason.SHUTDOWN,
-        "message": "Its worker was stopped; the attempt does not count",
-    },
-)
-_REVOKE = move(
-    Move.REVOKE, _BY_ID, {"reason": Reason.CANCELLED, "message": "Cancelled before it started"}
+_REVOKE = Prepared(
+    move(
+        Move.REVOKE, _BY_ID, {"reason": Reason.CANCELLED, "message": "Cancelled before it started"}
+    )
 )
 
 _REQUESTED = (
@@ -99,8 +123,8 @@ _REQUESTED = (
     .returning(*jobs.c)
     .cte("requested")
 )
-_REQUEST_CANCEL = sa.select(_REQUESTED).add_cte(
-    state_event(_REQUESTED, name=sa.literal("request_cancel"))
+_REQUEST_CANCEL = Prepared(
+    sa.select(_REQUESTED).add_cte(state_event(_REQUESTED, name=sa.literal("request_cancel")))
 )
 
 # A job is lost when its worker's row is gone (its name was taken over) or the lease in it has run
@@ -185,14 +209,27 @@ async def create(connection: AsyncConnection, new: NewJob, job_id: UUID | None =
 
 async def mark_enqueued(connection: AsyncConnection, job_id: UUID) -> Job | None:
     """Say that a delivery is out. `None` when a worker was faster, or the job was revoked."""
-    return await _one(connection, _ENQUEUE, job_id=job_id)
+    return (await mark_enqueued_many(connection, [job_id])).get(job_id)
+
+
+async def mark_enqueued_many(
+    connection: AsyncConnection, job_ids: Iterable[UUID]
+) -> dict[UUID, Job]:
+    """Say that deliveries are out."""
+    return await _many(connection, _ENQUEUE, [{"job_id": each} for each in job_ids])
 
 
 async def claim(connection: AsyncConnection, job_id: UUID, holder: Holder) -> Job | None:
     """Take a waiting job that is due; one caller wins, and only while nobody has cancelled it."""
-    return await _one(
-        connection, _CLAIM, job_id=job_id, holder_name=holder.name, holder_id=holder.id
-    )
+    return (await claim_many(connection, [job_id], holder)).get(job_id)
+
+
+async def claim_many(
+    connection: AsyncConnection, job_ids: Iterable[UUID], holder: Holder
+) -> dict[UUID, Job]:
+    """Take those of *job_ids* that wait, are due, and that nobody has cancelled."""
+    who = {"holder_name": holder.name, "holder_id": holder.id}
+    return await _many(connection, _CLAIM, [{"job_id": each, **who} for each in job_ids])
 
 
 async def complete(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
@@ -200,17 +237,17 @@ async def complete(connection: AsyncConnection, job: Job, ending: Ending) -> Job
 
     `None` also when somebody has cancelled it meanwhile; so for every end but `stop`.
     """
-    return await _end(connection, _COMPLETE, job, ending)
+    return (await end_many(connection, Move.COMPLETE, [(job, ending)])).get(job.id)
 
 
 async def fail(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
     """End *job* in failure, for good."""
-    return await _end(connection, _FAIL, job, ending)
+    return (await end_many(connection, Move.FAIL, [(job, ending)])).get(job.id)
 
 
 async def stop(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
     """End *job* as cancelled, after its tool was stopped."""
-    return await _end(connection, _STOP, job, ending)
+    return (await end_many(connection, Move.STOP, [(job, ending)])).get(job.id)
 
 
 async def retry(connection: AsyncConnection, job: Job, ending: Ending) -> Job | None:
@@ -218,14 +255,14 @@ async def retry(connection: AsyncConnection, job: Job, ending: Ending) -> Job | 
 
     `None` also when somebody has cancelled it meanwhile: a job nobody wants must not wait.
     """
-    return await _one(
-        connection,
-        _RETRY,
-        **_of(job),
-        **_result(ending),
-        delay_seconds=job.retry_delay_seconds,
-        facts={"worker": job.worker, **ending.facts},
-    )
+    return (await end_many(connection, Move.RETRY, [(job, ending)])).get(job.id)
+
+
+async def end_many(
+    connection: AsyncConnection, name: Move, ended: Iterable[tuple[Job, Ending]]
+) -> dict[UUID, Job]:
+    """End the attempts at several jobs by one kind of move: COMPLETE, FAIL, STOP or RETRY."""
+    return await _many(connection, _ENDS[name], [_end(job, ending) for job, ending in ended])
 
 
 async def release(connection: AsyncConnection, job: Job) -> Job | None:
@@ -276,26 +313,30 @@ async def rescue_lost(
 
 async def _one(
     connection: AsyncConnection,
-    statement: sa.Select[Any],
-    *,
-    facts: Mapping[str, Any] | None = None,
+    statement: Prepared,
     **values: Any,  # noqa: ANN401  # As many types as columns.
 ) -> Job | None:
-    row = (await connection.execute(statement, {"facts": facts or {}, **values})).one_or_none()
-    return None if row is None else Job.of(row)
+    rows = await statement.fetch(connection, [{**_NO_FACTS, **values}])
+    return Job.of_columns(rows[0]) if rows else None
 
 
-async def _end(
-    connection: AsyncConnection, statement: sa.Select[Any], job: Job, ending: Ending
-) -> Job | None:
-    return await _one(
-        connection,
-        statement,
+async def _many(
+    connection: AsyncConnection, statement: Prepared, given: Iterable[Mapping[str, Any]]
+) -> dict[UUID, Job]:
+    # Everybody locks rows in the order of their ids, so that no two can wait for each other.
+    in_order = sorted(given, key=itemgetter("job_id"))
+    rows = await statement.fetch(connection, [{**_NO_FACTS, **each} for each in in_order])
+    return {job.id: job for job in map(Job.of_columns, rows)}
+
+
+def _end(job: Job, ending: Ending) -> dict[str, Any]:
+    return {
         **_of(job),
         **_result(ending),
-        artifacts=[{"id": str(new_id()), **_columns(each)} for each in ending.artifacts],
-        facts={"worker": job.worker, **ending.facts},
-    )
+        "delay_seconds": job.retry_delay_seconds,
+        "artifacts": [{"id": str(new_id()), **_columns(each)} for each in ending.artifacts],
+        "facts": {"worker": job.worker, **ending.facts},
+    }
 
 
 def _of(job: Job) -> dict[str, Any]:

@@ -22,7 +22,8 @@ def seconds(count: ColumnElement[Any]) -> ColumnElement[Any]:
 
 def in_status(statuses: frozenset[Status]) -> ColumnElement[bool]:
     """Say that the job is in one of *statuses*, in a fixed order so that the SQL never differs."""
-    return jobs.c.status.in_(sorted(statuses))
+    # Literals, one by one: a list of plain values would be written out anew at each execution.
+    return jobs.c.status.in_([sa.literal(each) for each in sorted(statuses)])
 
 
 def held(*more: ColumnElement[bool]) -> Guard:

@@ -48,10 +48,18 @@ class Job:
     @classmethod
     def of(cls, row: sa.Row[Any]) -> Self:
         """Read a job from a row that has all columns of the table."""
-        values = {field.name: getattr(row, field.name) for field in fields(cls)}
+        return cls.of_columns({name: getattr(row, name) for name in _JOB_COLUMNS})
+
+    @classmethod
+    def of_columns(cls, columns: Mapping[str, Any]) -> Self:
+        """Read a job from all columns of the table, and any others."""
+        values = {name: columns[name] for name in _JOB_COLUMNS}
         values["status"] = Status(values["status"])
         values["reason"] = values["reason"] and Reason(values["reason"])
         return cls(**values)
+
+
+_JOB_COLUMNS = tuple(field.name for field in fields(Job))
 
 
 @dataclass(frozen=True, slots=True)
