@@ -7,6 +7,7 @@ from service.config import Settings
 from service.execution.artifacts import ArtifactStore
 from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
+from service.jobs.ledger import Ledger
 from service.jobs.regularity import Regularity
 from service.queue.broker import Broker
 from service.store.database import Database
@@ -41,8 +42,10 @@ class Context:
     strays: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
     """Jobs, by fence, that the store says are held here and nothing here knew at the last look."""
     regularity: Regularity = field(init=False)
+    ledger: Ledger = field(init=False)
 
     def __post_init__(self) -> None:
+        self.ledger = Ledger(self.database, self.holder)
         self.regularity = Regularity(self.settings.lease_seconds)
 
     @property

@@ -75,6 +75,7 @@ class Lifecycle:
         """Sign off and close everything."""
         await cancel_all(self._chores)
         context = self._context
+        await context.ledger.settle()
         with contextlib.suppress(StoreUnavailableError):
             async with context.database.connect() as connection:
                 await workers.sign_off(connection, context.identity.id)

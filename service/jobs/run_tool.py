@@ -21,13 +21,6 @@ from service.store.states import MOVES, Move, Reason, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
-_ENDS = {
-    Move.COMPLETE: jobs.complete,
-    Move.FAIL: jobs.fail,
-    Move.RETRY: jobs.retry,
-    Move.STOP: jobs.stop,
-}
-
 
 async def run_tool(ctx: dict[str, Any], job_id: object) -> None:
     """Take one delivery from claim to result; *job_id* is whatever its sender wrote."""
@@ -73,10 +66,10 @@ async def _claim(context: Context, job_id: UUID) -> Job | None:
     async def write() -> Job | None:
         if context.is_draining:
             return None  # The dispatcher delivers it to somebody who stays.
+        won = await context.ledger.claim(job_id)
+        if won is not None:
+            return won
         async with context.database.connect() as connection:
-            won = await jobs.claim(connection, job_id, context.holder)
-            if won is not None:
-                return won
             try:
                 job = await lookup.get_job(connection, job_id)
             except JobNotFoundError:
@@ -134,13 +127,10 @@ async def _finish(context: Context, job: Job, move: Move, ending: Ending) -> Job
     """
 
     async def write() -> Job | None:
+        done = await context.ledger.end(move, job, ending)
+        if done is not None:
+            return done
         async with context.database.connect() as connection:
-            if move is Move.RELEASE:
-                done = await jobs.release(connection, job)
-            else:
-                done = await _ENDS[move](connection, job, ending)
-            if done is not None:
-                return done
             try:
                 now = await lookup.get_detail(connection, job.id)
             except JobNotFoundError:
