@@ -24,8 +24,9 @@ from service.tools.catalog import Catalog
 
 FUNCTIONS: list[Function] = [func(run_tool, name="run_tool")]
 
-_SPARE_CONNECTIONS = 4
-"""For heartbeat, rescue, dispatch and the lease's end, beside one for each running job."""
+_SPARE_CONNECTIONS = 7
+"""For heartbeat, rescue and the lease's end, and two each for the dispatcher and its looks at
+Redis, beside one for each running job."""
 
 _MOST_CONNECTIONS = 20
 """A job needs one only while it writes; PostgreSQL has some hundred for all processes."""

@@ -9,6 +9,7 @@ from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
 from service.jobs.ledger import Ledger
 from service.jobs.regularity import Regularity
+from service.jobs.rounds import Alarm
 from service.queue.broker import Broker
 from service.store.database import Database
 from service.store.records import Holder
@@ -41,6 +42,10 @@ class Context:
     is_draining: bool = False
     strays: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
     """Jobs, by fence, that the store says are held here and nothing here knew at the last look."""
+    taken: frozenset[str] = frozenset()
+    """Deliveries that the last look found gone from their queues, and their jobs not claimed."""
+    alarm: Alarm = field(default_factory=Alarm)
+    """Rings when the dispatcher should look."""
     regularity: Regularity = field(init=False)
     ledger: Ledger = field(init=False)
 

@@ -14,10 +14,11 @@ from service.jobs.context import Context
 from service.jobs.dispatch import dispatch
 from service.jobs.lease import heartbeat, sign_on
 from service.jobs.rescue import rescue
-from service.jobs.rounds import every
+from service.jobs.restore import restore
+from service.jobs.rounds import every, when_due
 from service.jobs.sweep import sweep
 from service.queue.cancelling import cancel_all
-from service.queue.control import Wish, listen
+from service.queue.control import Due, Wish, listen
 from service.store import workers
 from service.store.workers import Worker
 
@@ -44,7 +45,13 @@ class Lifecycle:
         chores = (
             every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
             every(settings.dispatch_seconds, partial(rescue, context), name="rescue"),
-            every(settings.dispatch_seconds, partial(dispatch, context), name="dispatch"),
+            when_due(
+                context.alarm,
+                settings.dispatch_seconds,
+                partial(dispatch, context),
+                name="dispatch",
+            ),
+            every(settings.dispatch_seconds, partial(restore, context), name="restore"),
             every(_SWEEP_SECONDS, partial(sweep, context), name="sweep"),
             # It ends by itself only when something unforeseen broke it.
             every(_PAUSE_SECONDS, partial(listen, context.broker, self._heed), name="control"),
@@ -124,8 +131,11 @@ class Lifecycle:
             log.error("worker replaced", reason=str(error))  # noqa: TRY400  # The message says all.
             signal.raise_signal(signal.SIGTERM)
 
-    async def _heed(self, wish: Wish) -> None:
-        """Stop a job that runs here, as somebody wishes."""
-        running = self._context.running.get(wish.job_id)
+    async def _heed(self, nudge: Wish | Due) -> None:
+        """Look when a delivery falls due, or stop a job that runs here, as somebody wishes."""
+        if isinstance(nudge, Due):
+            self._context.alarm.ring_in(nudge.in_seconds)
+            return
+        running = self._context.running.get(nudge.job_id)
         if running is not None:
-            running.stop.request(StopKind.TERMINATE if wish.terminates else StopKind.CANCEL)
+            running.stop.request(StopKind.TERMINATE if nudge.terminates else StopKind.CANCEL)

@@ -3,7 +3,7 @@
 import structlog
 
 from service.jobs.context import Context
-from service.queue.enqueue import redeliver
+from service.queue.enqueue import deliver_all
 from service.queue.updates import announce
 from service.store import jobs
 from service.store.states import Status
@@ -25,5 +25,5 @@ async def rescue(context: Context) -> int:
         await announce(context.broker, job)
     waiting = [job for job in taken if job.status is Status.QUEUED]
     if waiting:
-        await redeliver(context.database, context.broker, waiting)
+        await deliver_all(context.database, context.broker, waiting)
     return len(taken)

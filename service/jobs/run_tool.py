@@ -14,6 +14,7 @@ from service.jobs.attempt import Attempt
 from service.jobs.context import Context, Running
 from service.jobs.journal import until_stored
 from service.jobs.verdict import judge
+from service.queue.control import nudge_due
 from service.queue.updates import announce
 from service.store import jobs, lookup
 from service.store.records import Ending, Job, NewArtifact
@@ -93,6 +94,7 @@ async def _attempt(context: Context, job: Job, stop: Stop) -> None:
             await attempt.forget_artifacts()
         else:
             await announce(context.broker, finished, output_files=[each.name for each in kept])
+            await _schedule(context, finished)
     finally:
         await attempt.clean_up()
 
@@ -108,6 +110,15 @@ async def _give_up(context: Context, job: Job) -> None:
     finished = await _finish(context, job, judge(job, Reason.ERROR), broken)
     if finished is not None:
         await announce(context.broker, finished)
+        await _schedule(context, finished)
+
+
+async def _schedule(context: Context, job: Job) -> None:
+    """Have a job that waits again delivered in time: a retry when it is due, else at once."""
+    if job.status is Status.QUEUED:
+        wait = 0.0 if job.reason is Reason.SHUTDOWN else job.retry_delay_seconds
+        context.alarm.ring_in(wait)
+        await nudge_due(context.broker, wait)
 
 
 async def _keep_artifacts(attempt: Attempt, job: Job) -> list[NewArtifact]:

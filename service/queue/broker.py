@@ -1,8 +1,9 @@
 """The way to Redis: one pool a process for what is quick, a connection of its own for a wait."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -17,7 +18,7 @@ from redis.exceptions import ResponseError
 from service.config import BROKER_DATABASE
 from service.errors import BrokerUnavailableError, SettingsError
 from service.queue.breaker import Breaker
-from service.queue.delivery import Delivery, payload_key, to_json
+from service.queue.delivery import LEAST_OWN_SCORE, Delivery, payload_key, to_json
 from service.queue.waiting import BLOCK_SECONDS, WaitingConnection, named_outage, noted
 
 # redis-py's own annotations leave most parameters and results unknown; they are named here.
@@ -40,6 +41,25 @@ def database_url(url: str, number: int) -> str:
     if parts.scheme == "unix":
         return urlunsplit(parts._replace(query=urlencode([*query, ("db", str(number))])))
     return urlunsplit(parts._replace(path=f"/{number}", query=urlencode(query)))
+
+
+COMPLETE_KEY = "data20:complete"
+COMPLETE_SECONDS = 60
+"""How long a full look at the queues counts: what gets lost unseen is found after that time."""
+
+_UNDER_WAY = b"?"
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What one look at the queues has shown."""
+
+    server: str
+    """The server's id, another after each of its starts."""
+    is_complete: bool
+    """True while a full look counts: nothing has emptied or replaced the server since."""
+    first: Mapping[str, float | None]
+    """The score of the first of our deliveries in each queue; None where there is none."""
 
 
 class Broker:
@@ -86,10 +106,15 @@ class Broker:
         self, deliveries: Sequence[Delivery], *, within: float = ANSWER_TIMEOUT_SECONDS
     ) -> None:
         """Put *deliveries* into their queues, in one round trip; again is as good as once."""
+        if not deliveries:
+            return
+        places: dict[str, dict[str, int]] = {}
+        for each in deliveries:
+            places.setdefault(each.queue, {})[each.id] = each.score
         async with self._writing(within), self._redis.pipeline(transaction=True) as pipe:
-            for each in deliveries:
-                pipe.set(payload_key(each.id), each.payload)
-                pipe.zadd(each.queue, {each.id: each.score})
+            pipe.mset({payload_key(each.id): each.payload for each in deliveries})
+            for queue, members in places.items():
+                pipe.zadd(queue, members)
             await pipe.execute()
 
     async def probe(self) -> None:
@@ -97,13 +122,39 @@ class Broker:
         async with self._writing(PATIENCE_SECONDS):
             await self._redis.set(_PROBE_KEY, b"", px=1)
 
-    async def missing(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
-        """Return those of *deliveries* that wait in no queue."""
+    async def missing(self, queue: str, delivery_ids: Sequence[str]) -> list[str]:
+        """Return those of *delivery_ids* that do not wait in *queue*."""
+        async with self._answering():
+            scores: list[float | None] = await self._redis.zmscore(queue, delivery_ids)
+        return [each for each, found in zip(delivery_ids, scores, strict=True) if found is None]
+
+    async def look(self, queues: Sequence[str]) -> Sight:
+        """Look at the heads of *queues*, and whether the last full look still counts."""
         async with self._answering(), self._redis.pipeline(transaction=False) as pipe:
-            for each in deliveries:
-                pipe.zscore(each.queue, each.id)
-            scores: list[float | None] = await pipe.execute()
-        return [each for each, found in zip(deliveries, scores, strict=True) if found is None]
+            pipe.info("server")
+            pipe.get(COMPLETE_KEY)
+            for queue in queues:
+                pipe.zrangebyscore(queue, LEAST_OWN_SCORE, "+inf", 0, 1, withscores=True)
+            facts, mark, *heads = await pipe.execute()
+        server = str(facts["run_id"])
+        return Sight(
+            server=server,
+            is_complete=mark == server.encode(),
+            first={
+                queue: head[0][1] if head else None
+                for queue, head in zip(queues, heads, strict=True)
+            },
+        )
+
+    async def begin_full_look(self) -> None:
+        """Note that one is under way, so that a server emptied meanwhile shows."""
+        async with self._answering():
+            await self._redis.set(COMPLETE_KEY, _UNDER_WAY, ex=COMPLETE_SECONDS)
+
+    async def end_full_look(self, server: str) -> None:
+        """Let the look count from now on, unless *server* was emptied since its beginning."""
+        async with self._answering():
+            await self._redis.set(COMPLETE_KEY, server, ex=COMPLETE_SECONDS, xx=True)
 
     async def withdraw(self, deliveries: Sequence[Delivery]) -> None:
         """Take *deliveries* out of their queues, should they still be there."""

@@ -1,4 +1,4 @@
-"""Cancelling: the wish goes into the row, then a nudge to the worker that should read it."""
+"""The control channel: nudges to workers. Whatever they say stands in the rows too."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -29,6 +29,16 @@ class Wish:
 
     job_id: UUID
     terminates: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A delivery is due in so many seconds, perhaps sooner than the next round would look.
+
+    Not a moment: the clocks of two hosts may differ.
+    """
+
+    in_seconds: float
 
 
 async def cancel(database: Database, broker: Broker, job_id: UUID, *, terminates: bool) -> Job:
@@ -63,6 +73,14 @@ async def _withdraw(broker: Broker, job: Job) -> None:
         log.info("delivery left behind", job_id=str(job.id), reason=str(error))
 
 
+async def nudge_due(broker: Broker, in_seconds: float) -> None:
+    """Have dispatchers look when a delivery falls due; a lost nudge costs at most one round."""
+    try:
+        await broker.publish(CHANNEL, orjson.dumps({"due_in": max(0.0, in_seconds)}))
+    except BrokerUnavailableError as error:
+        log.info("nudge not sent", reason=str(error))
+
+
 async def _nudge(broker: Broker, wish: Wish) -> None:
     message = orjson.dumps({"cancel": str(wish.job_id), "terminate": wish.terminates})
     try:
@@ -71,8 +89,8 @@ async def _nudge(broker: Broker, wish: Wish) -> None:
         log.info("nudge not sent", job_id=str(wish.job_id), reason=str(error))
 
 
-async def listen(broker: Broker, act: Callable[[Wish], Awaitable[None]]) -> None:
-    """Pass on every wish that comes, until cancelled, whatever becomes of the connection."""
+async def listen(broker: Broker, act: Callable[[Wish | Due], Awaitable[None]]) -> None:
+    """Pass on every nudge that comes, until cancelled, whatever becomes of the connection."""
     connection = broker.waiting_connection(answer_within=BLOCK_SECONDS * 2)
     try:
         while True:
@@ -82,16 +100,18 @@ async def listen(broker: Broker, act: Callable[[Wish], Awaitable[None]]) -> None
                 log.debug("control channel lost", reason=str(error))
                 await connection.pause_after_failure()
                 continue
-            wish = message and _read(message)
-            if wish:
-                await act(wish)
+            nudge = message and _read(message)
+            if nudge:
+                await act(nudge)
     finally:
         await asyncio.shield(connection.close())
 
 
-def _read(message: bytes) -> Wish | None:
+def _read(message: bytes) -> Wish | Due | None:
     try:
         content = orjson.loads(message)
+        if "due_in" in content:
+            return Due(float(content["due_in"]))
         return Wish(UUID(str(content["cancel"])), bool(content["terminate"]))
     except (ValueError, KeyError, TypeError):
         log.warning("not a control message", message=message[:200])

@@ -15,7 +15,7 @@ from arq.constants import job_key_prefix
 from arq.jobs import serialize_job
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.store.records import Job
+from service.store.records import Job, Waiting
 
 RUN_TOOL = "run_tool"
 
@@ -24,11 +24,28 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # 9e15: ten priorities of 8e14 microseconds (25 years) each fit below. arq's own scores,
 # milliseconds since 1970, stay below 8e14 until the year 27000 and so come before them all.
 _PRIORITY_SPAN = 8 * 10**14
+LEAST_OWN_SCORE = _PRIORITY_SPAN
+"""Entries below it are other programs', in arq's own order."""
 
 
 def score(priority: int, arrived_at: datetime) -> int:
     """Return a job's place in its queue: lower goes first."""
     return priority * _PRIORITY_SPAN + (arrived_at - _EPOCH) // timedelta(microseconds=1)
+
+
+def own_place(score: float) -> tuple[int, datetime]:
+    """Return the priority and the arrival that one of our scores stands for."""
+    priority, microseconds = divmod(int(score), _PRIORITY_SPAN)
+    return priority, _EPOCH + timedelta(microseconds=microseconds)
+
+
+def delivery_id(job: Job | Waiting) -> str:
+    """Return the id of the delivery of a job's next claim.
+
+    It carries the fence that claim will have: nothing that arq keeps of an earlier one, a result
+    or a mark, can stand in its way, and made twice it is still one entry.
+    """
+    return f"{job.id}:{job.fence + 1}"
 
 
 def payload_key(delivery_id: str) -> str:
@@ -46,14 +63,10 @@ class Delivery:
     payload: bytes
 
     @classmethod
-    def of(cls, job: Job) -> "Delivery":
-        """Return the delivery of a job's next claim.
-
-        Its id carries the fence that claim will have: nothing that arq keeps of an earlier one,
-        a result or a mark, can stand in its way, and made twice it is still one entry.
-        """
+    def of(cls, job: Job | Waiting) -> "Delivery":
+        """Return the delivery of a job's next claim."""
         return cls(
-            id=f"{job.id}:{job.fence + 1}",
+            id=delivery_id(job),
             queue=job.queue,
             score=score(job.priority, job.created_at),
             payload=serialize_job(

@@ -1,6 +1,6 @@
 """From a request to a delivery: the row first, committed, and only then the message."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from uuid import UUID
 
@@ -9,11 +9,16 @@ import structlog
 from service.errors import BrokerUnavailableError, JobNotFoundError, StoreUnavailableError
 from service.queue.broker import PATIENCE_SECONDS, Broker
 from service.queue.delivery import Delivery
-from service.store import jobs, lookup
+from service.store import jobs, lookup, schedule
 from service.store.database import Database
 from service.store.ids import new_id
-from service.store.records import Job, NewJob
+from service.store.records import Job, NewJob, Waiting
 from service.store.states import Status
+
+_DELIVERED_AT_ONCE = 250
+"""Deliveries in one round trip; more would hold Redis from others for milliseconds."""
+
+_MARKED_AT_ONCE = 500
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -67,14 +72,20 @@ async def enqueue(database: Database, broker: Broker, job: Job) -> Job:
     return marked or replace(job, status=Status.QUEUED)
 
 
-async def redeliver(database: Database, broker: Broker, overdue: Sequence[Job]) -> list[Job]:
-    """Deliver those of *overdue* that wait in no queue, and return them."""
-    deliveries = {Delivery.of(job): job for job in overdue}
-    missing = await broker.missing(list(deliveries))
-    late = [deliveries[each] for each in missing]
-    if late:
-        await broker.deliver(missing)
-        async with database.connect() as connection:
-            for job in late:
-                await jobs.mark_enqueued(connection, job.id)
-    return late
+async def deliver_all(database: Database, broker: Broker, waiting: Sequence[Job | Waiting]) -> None:
+    """Deliver jobs of whose rows the schedule says that they are due, and say so in these."""
+    await redeliver(broker, waiting)
+    async with database.connect() as connection:
+        for batch in _batches(waiting, _MARKED_AT_ONCE):
+            await schedule.mark_delivered(connection, batch)
+
+
+async def redeliver(broker: Broker, waiting: Sequence[Job | Waiting]) -> None:
+    """Deliver jobs of which a delivery was out before; their rows stay as they are."""
+    for batch in _batches(waiting, _DELIVERED_AT_ONCE):
+        await broker.deliver([Delivery.of(job) for job in batch])
+
+
+def _batches(waiting: Sequence[Job | Waiting], size: int) -> Iterator[Sequence[Job | Waiting]]:
+    for start in range(0, len(waiting), size):
+        yield waiting[start : start + size]

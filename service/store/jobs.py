@@ -31,6 +31,9 @@ from service.store.tables import jobs, workers
 _IS_WANTED = jobs.c.cancel_requested_at.is_(None)
 _IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
 _NO_FACTS: Mapping[str, Any] = {"facts": {}}
+
+DELIVERY_GRACE_SECONDS = 2.0
+"""How long whoever creates a job may take to deliver it before the dispatcher does."""
 _BY_ID = (jobs.c.id == sa.bindparam("job_id"),)
 
 _ENDED: Mapping[str, Any] = {
@@ -40,13 +43,23 @@ _ENDED: Mapping[str, Any] = {
 
 _RETRY_AT = NOW + seconds(sa.bindparam("delay_seconds", type_=sa.Double))
 
+_GIVEN = [each.name for each in fields(NewJob) if each.name in jobs.c]
+_STARTS_AT = sa.func.coalesce(
+    sa.bindparam("run_at", type_=jobs.c.next_attempt_at.type),
+    NOW + seconds(sa.bindparam("delay_seconds", type_=sa.Double)),
+)
+_DEFERRED_TO = sa.case((_STARTS_AT > NOW, _STARTS_AT))
 _CREATE = (
     sa.insert(jobs)
     .values(
         id=sa.bindparam("job_id"),
         status=Status.PENDING,
         last_seq=1,
-        **{each.name: sa.bindparam(each.name) for each in fields(NewJob)},
+        next_attempt_at=_DEFERRED_TO,
+        deliver_at=sa.func.coalesce(
+            _DEFERRED_TO, NOW + seconds(sa.bindparam("grace_seconds", type_=sa.Double))
+        ),
+        **{name: sa.bindparam(name) for name in _GIVEN},
     )
     .returning(*jobs.c)
     .cte("created")
@@ -55,7 +68,14 @@ _CREATE_LOGGED = Prepared(
     sa.select(_CREATE).add_cte(state_event(_CREATE, name=sa.literal("create")))
 )
 
-_ENQUEUE = Prepared(move(Move.ENQUEUE, _BY_ID))
+# A deferred job has its place in the schedule; for any other the delivery is out.
+_ENQUEUE = Prepared(
+    move(
+        Move.ENQUEUE,
+        _BY_ID,
+        {"deliver_at": sa.case((jobs.c.next_attempt_at > NOW, jobs.c.next_attempt_at))},
+    )
+)
 _CLAIM = Prepared(
     move(
         Move.CLAIM,
@@ -90,7 +110,7 @@ _ENDS = {
         move(
             Move.RETRY,
             held(_IS_WANTED),
-            {**_ENDED, "next_attempt_at": _RETRY_AT},
+            {**_ENDED, "next_attempt_at": _RETRY_AT, "deliver_at": _RETRY_AT},
             leaves_result=True,
         )
     ),
@@ -101,6 +121,7 @@ _RELEASE = Prepared(
         held(_IS_WANTED),
         {
             "attempt": jobs.c.attempt - 1,
+            "deliver_at": NOW,
             "reason": Reason.SHUTDOWN,
             "message": "Its worker was stopped; the attempt does not count",
         },
@@ -175,6 +196,7 @@ _RESCUED = (
         ),
         completed_at=_by_fate(cancelled=NOW, poison=NOW, rescued=sa.null()),
         queued_at=_by_fate(cancelled=jobs.c.queued_at, poison=jobs.c.queued_at, rescued=NOW),
+        deliver_at=_by_fate(cancelled=sa.null(), poison=sa.null(), rescued=NOW),
         attempt=jobs.c.attempt - 1,
         losses=_LOSSES,
         worker=None,
@@ -197,18 +219,34 @@ _RESCUE = sa.select(_RESCUED).add_cte(
 )
 
 
-async def create(connection: AsyncConnection, new: NewJob, job_id: UUID | None = None) -> Job:
+async def create(
+    connection: AsyncConnection,
+    new: NewJob,
+    job_id: UUID | None = None,
+    *,
+    grace_seconds: float = DELIVERY_GRACE_SECONDS,
+) -> Job:
     """Write a job and its first event; it is pending, and nobody knows of it yet.
 
-    Who gives it a *job_id* can look for it when the answer gets lost.
+    Who gives it a *job_id* can look for it when the answer gets lost. A job that is to start at
+    once is left to its creator for *grace_seconds*; then the dispatcher delivers it.
     """
-    made = await _one(connection, _CREATE_LOGGED, job_id=job_id or new_id(), **_columns(new))
+    made = await _one(
+        connection,
+        _CREATE_LOGGED,
+        job_id=job_id or new_id(),
+        grace_seconds=grace_seconds,
+        **_columns(new),
+    )
     assert made is not None  # noqa: S101  # An INSERT without a conflict clause returns its row.
     return made
 
 
 async def mark_enqueued(connection: AsyncConnection, job_id: UUID) -> Job | None:
-    """Say that a delivery is out. `None` when a worker was faster, or the job was revoked."""
+    """Say that a delivery is out, or that a deferred job waits for its time.
+
+    `None` when a worker was faster, or the job was revoked.
+    """
     return (await mark_enqueued_many(connection, [job_id])).get(job_id)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.errors import ArtifactNotFoundError, JobNotFoundError
 from service.store.records import Artifact, Job, Result
-from service.store.states import WAITING, Status
+from service.store.states import Status
 from service.store.tables import artifacts, jobs, results
 
 
@@ -124,35 +124,6 @@ async def list_jobs(
         place = sa.tuple_(jobs.c.created_at, jobs.c.id)
         query = query.where(place < sa.tuple_(behind.created_at, behind.job_id))
     return [_detail(row) for row in await connection.execute(query)]
-
-
-async def list_overdue(
-    connection: AsyncConnection, *, older_than_seconds: float, behind: UUID | None, most: int
-) -> list[Job]:
-    """Return waiting jobs that are due and should have been delivered by now, in order of id.
-
-    *behind* is the last id of the page before. A job younger than *older_than_seconds* in its
-    status is left to whoever is just delivering it.
-    """
-    due_at = sa.func.greatest(
-        sa.func.coalesce(jobs.c.queued_at, jobs.c.created_at)
-        + sa.cast(sa.bindparam("older_than_seconds"), sa.Double) * sa.text("interval '1 second'"),
-        jobs.c.next_attempt_at,
-    )
-    query = (
-        sa.select(jobs)
-        .where(
-            jobs.c.status.in_(sorted(WAITING)),
-            jobs.c.cancel_requested_at.is_(None),
-            due_at <= sa.func.now(),
-        )
-        .order_by(jobs.c.id)
-        .limit(most)
-    )
-    if behind is not None:
-        query = query.where(jobs.c.id > behind)
-    rows = await connection.execute(query, {"older_than_seconds": older_than_seconds})
-    return [Job.of(row) for row in rows]
 
 
 async def list_artifacts(connection: AsyncConnection, job_id: UUID) -> list[Artifact]:

@@ -105,7 +105,7 @@ def _implied(target: Status) -> dict[str, Any]:
     if target is not Status.RUNNING:
         implied |= {"worker": None, "worker_id": None}
     if target not in WAITING:
-        implied |= {"next_attempt_at": None}
+        implied |= {"next_attempt_at": None, "deliver_at": None}
     if target.is_final:
         implied |= {"completed_at": NOW}
     if target is Status.QUEUED:

@@ -63,8 +63,22 @@ _JOB_COLUMNS = tuple(field.name for field in fields(Job))
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the dispatcher knows of a job that waits: enough to deliver it."""
+
+    id: UUID
+    fence: int
+    queue: str
+    priority: int
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class NewJob:
-    """What a request asks for, with every default filled in."""
+    """What a request asks for, with every default filled in.
+
+    It is to start at *run_at*, or *delay_seconds* after it was written down, or at once.
+    """
 
     tool_name: str
     parameters: Mapping[str, Any]
@@ -74,6 +88,8 @@ class NewJob:
     retry_delay_seconds: float
     soft_limit_seconds: float
     hard_limit_seconds: float
+    delay_seconds: float | None = None
+    run_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

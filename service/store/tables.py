@@ -50,6 +50,8 @@ jobs = sa.Table(
     sa.Column("created_at", _MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("queued_at", _MOMENT),
     sa.Column("next_attempt_at", _MOMENT),
+    # When the dispatcher is to deliver it; none while a delivery is out and when it does not wait.
+    sa.Column("deliver_at", _MOMENT),
     sa.Column("started_at", _MOMENT),
     sa.Column("completed_at", _MOMENT),
     sa.Column("cancel_requested_at", _MOMENT),
@@ -69,8 +71,11 @@ jobs = sa.Table(
     sa.Index("ix_jobs_by_status", "status", sa.text("created_at DESC"), sa.text("id DESC")),
     # The dispatcher and the rescuer read these alone, however many jobs have ended.
     sa.Index(
+        "ix_jobs_undelivered", "deliver_at", postgresql_where=sa.text("deliver_at IS NOT NULL")
+    ),
+    sa.Index(
         "ix_jobs_waiting",
-        "id",
+        *("queue", "priority", "created_at", "id"),
         postgresql_where=sa.text("status IN ('pending', 'queued')"),
     ),
     sa.Index("ix_jobs_held", "worker_id", postgresql_where=sa.text("status = 'running'")),

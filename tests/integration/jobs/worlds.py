@@ -74,12 +74,13 @@ class World:
         self,
         tool_name: str,
         parameters: Mapping[str, Any] | None = None,
+        grace_seconds: float = 0.0,
         **changes: Any,  # noqa: ANN401  # As many types as fields.
     ) -> Job:
-        """Accept a job for the tool; nothing is delivered."""
+        """Accept a job for the tool; nothing is delivered, and at once the dispatcher might."""
         new = replace(NEW, tool_name=tool_name, parameters=parameters or {}, **changes)
         async with self.context.database.connect() as connection:
-            return await jobs.create(connection, new)
+            return await jobs.create(connection, new, grace_seconds=grace_seconds)
 
     async def deliver(self, job_id: object) -> None:
         """Do what the worker does with a delivery of that job, or of whatever it says instead."""

@@ -1,4 +1,4 @@
-"""Reading jobs: pages, filters, and what is overdue."""
+"""Reading jobs: pages and filters."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -12,7 +12,7 @@ from service.store import jobs, lookup
 from service.store.lookup import Place
 from service.store.records import Job
 from service.store.states import Status
-from tests.integration.store.making import FAILURE, NEW, claimed, job_in
+from tests.integration.store.making import NEW, job_in
 
 
 async def test_pages_hold_every_job_once_newest_first(connection: AsyncConnection) -> None:
@@ -45,28 +45,3 @@ async def test_what_is_not_there_is_said_to_be_not_there(connection: AsyncConnec
     job = await jobs.create(connection, NEW)
     with pytest.raises(ArtifactNotFoundError):
         await lookup.get_artifact(connection, job.id, "../../etc/passwd")
-
-
-async def overdue(connection: AsyncConnection, *, older_than_seconds: float = 0) -> set[object]:
-    found = await lookup.list_overdue(
-        connection, older_than_seconds=older_than_seconds, behind=None, most=100
-    )
-    return {job.id for job in found}
-
-
-async def test_waiting_jobs_are_overdue_and_others_are_not(connection: AsyncConnection) -> None:
-    waiting = {(await job_in(connection, status)).id for status in (Status.PENDING, Status.QUEUED)}
-    for status in (Status.RUNNING, Status.COMPLETED, Status.FAILED, Status.CANCELLED):
-        await job_in(connection, status)
-    assert await overdue(connection) == waiting
-    assert await overdue(connection, older_than_seconds=60) == set()
-
-
-async def test_a_retry_is_overdue_only_when_its_time_has_come(
-    connection: AsyncConnection,
-) -> None:
-    later = await claimed(connection)
-    now = await claimed(connection)
-    await jobs.retry(connection, later, FAILURE)
-    await jobs.retry(connection, replace(now, retry_delay_seconds=0.0), FAILURE)
-    assert await overdue(connection) == {now.id}
