@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from functools import partial
 from uuid import UUID
 
-from service.jobs.joining import Joining
 from service.store import jobs
 from service.store.database import Database
+from service.store.joining import Joining
 from service.store.records import Ending, Holder, Job
 from service.store.states import Move
 

@@ -20,6 +20,7 @@ from service.errors import BrokerUnavailableError, SettingsError
 from service.queue.breaker import Breaker
 from service.queue.delivery import LEAST_OWN_SCORE, Delivery, payload_key, to_json
 from service.queue.waiting import BLOCK_SECONDS, WaitingConnection, named_outage, noted
+from service.store.joining import Joining
 
 # redis-py's own annotations leave most parameters and results unknown; they are named here.
 _AnyPool: Any = ConnectionPool
@@ -89,6 +90,7 @@ class Broker:
             default_queue_name="tools",
         )
         self._redis: Any = self.arq
+        self._messages = Joining(self._publish)
         self._line = Breaker()  # Open while nobody answers.
         self._room = Breaker()  # Open while nothing can be written: full, or a replica.
 
@@ -169,8 +171,17 @@ class Broker:
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell whoever listens now."""
-        async with self._answering(PATIENCE_SECONDS):
-            await self._redis.publish(channel, message)
+        await self._messages.ask((channel, message))
+
+    async def _publish(self, messages: Sequence[tuple[str, bytes]]) -> Sequence[None]:
+        async with (
+            self._answering(PATIENCE_SECONDS),
+            self._redis.pipeline(transaction=False) as pipe,
+        ):
+            for channel, message in messages:
+                pipe.publish(channel, message)
+            await pipe.execute()
+        return [None] * len(messages)
 
     async def version(self) -> str:
         """Return the server's name and version, like `Valkey 9.1.2`."""
@@ -197,6 +208,7 @@ class Broker:
 
     async def close(self) -> None:
         """Close every connection; again is as good as once."""
+        await self._messages.settle()
         await self._redis.aclose(close_connection_pool=True)
 
     @asynccontextmanager

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from service.jobs.joining import MOST_JOINED, PROMPT_SECONDS, Joining
+from service.store.joining import MOST_JOINED, PROMPT_SECONDS, Joining
 from tests.waiting import until
 
 
