@@ -1,7 +1,6 @@
 """Deliver again what Redis has lost, or a worker that died before its claim has taken with it."""
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.config import QUEUES
 from service.jobs.context import Context
@@ -9,6 +8,7 @@ from service.queue.broker import Sight
 from service.queue.delivery import delivery_id, own_place
 from service.queue.enqueue import redeliver
 from service.store import schedule
+from service.store.database import Connection
 from service.store.records import Waiting
 from service.store.schedule import Place, Turn
 
@@ -43,7 +43,7 @@ async def restore(context: Context) -> int:
     return lost
 
 
-async def _before_the_heads(context: Context, connection: AsyncConnection, sight: Sight) -> int:
+async def _before_the_heads(context: Context, connection: Connection, sight: Sight) -> int:
     """Deliver what stood before a queue's head at the last look and does still.
 
     One look does not tell: between taking and claiming pass some milliseconds.
@@ -60,7 +60,7 @@ async def _before_the_heads(context: Context, connection: AsyncConnection, sight
 
 
 async def _everywhere(
-    context: Context, connection: AsyncConnection, queues: list[str], server: str
+    context: Context, connection: Connection, queues: list[str], server: str
 ) -> int:
     """Look for every delivery that should be there, in the order in which they are taken."""
     lost = 0

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # There are none.
 import orjson
@@ -12,6 +12,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from service.errors import SettingsError, StoreUnavailableError
+
+Connection: TypeAlias = AsyncConnection
+"""What the functions of this room are given, for those elsewhere that pass it on."""
 
 STATEMENT_TIMEOUT_SECONDS = 5
 LOCK_TIMEOUT_SECONDS = 0.5
