@@ -13,6 +13,7 @@
     ├── ToolBrokenError           the tool's file is there and cannot be read
     ├── JobFinishedError          the job has ended; nothing can change it
     ├── StoreUnavailableError     PostgreSQL does not answer
+    │   └── StoreDownError        it is known not to run: nobody gets an answer
     ├── BrokerUnavailableError    Redis does not answer
     ├── WorkerNameTakenError      a live worker has this name
     └── EmbeddedServerError       an embedded server does not start
@@ -126,6 +127,13 @@ class JobFinishedError(Data20Error):
 
 class StoreUnavailableError(Data20Error):
     """PostgreSQL does not answer. Nothing was accepted; ask again."""
+
+
+class StoreDownError(StoreUnavailableError):
+    """PostgreSQL does not run: it refuses every connection, or is starting or shutting down.
+
+    What does not answer may be a network that is cut, and others may go on; here nobody can.
+    """
 
 
 class BrokerUnavailableError(Data20Error):

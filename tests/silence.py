@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
 
 
 @dataclass
@@ -13,6 +14,20 @@ class Line:
 
     port: int = 0
     is_alive: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+def through(line: Line, url: str) -> str:
+    """Return *url*, of a server of this host, as it is through *line*."""
+    parts = urlsplit(url)
+    user = parts.netloc.rpartition("@")[0]
+    path = "/" if parts.scheme == "unix" else parts.path
+    scheme = parts.scheme.replace("unix", "redis")
+    return f"{scheme}://{user}@127.0.0.1:{line.port}{path}"
+
+
+def postgres_socket(url: str) -> Path:
+    """Return the socket of an embedded PostgreSQL."""
+    return Path(parse_qs(urlsplit(url).query)["host"][0]) / ".s.PGSQL.5432"
 
 
 @asynccontextmanager

@@ -3,10 +3,19 @@
     PID namespace   worker ── launcher ── init (process 1 inside) ── tool ── what the tool starts
     sub-reaper      worker ── init ── tool ── what the tool starts
 
-The worker holds the writing end of the *control* pipe. A byte on it asks the tool's main process
-to stop (SIGTERM); its closing, be it on purpose or because the worker is gone, ends the tree. On
-the *status* pipe the worker finds records ended by NUL bytes: `refused CODE SENTENCE` when the tool
-could not be started, `ended WAITSTATUS` when its main process ended.
+The worker holds the writing end of the *control* pipe and writes lines:
+
+    stop           ask the tool's main process to stop (SIGTERM)
+    until MOMENT   the worker's lease surely holds until MOMENT, in nanoseconds of CLOCK_BOOTTIME
+
+Its closing, be it on purpose or because the worker is gone, ends the tree. So does MOMENT, unless a
+later one has come: a worker that is stopped, or cut off from PostgreSQL, sends none, and its job
+may be somebody else's then. A tool whose moment has passed is not started. Without any `until`
+there is no end.
+
+On the *status* pipe the worker finds records ended by NUL bytes: `refused CODE SENTENCE` when the
+tool could not be started, `ended WAITSTATUS` when its main process ended, `expired` when MOMENT
+ended the tree.
 
 In a namespace the kernel ends the tree in the moment init ends, and each process dies with the one
 before it (PR_SET_PDEATHSIG), so nothing can outlive the worker. A sub-reaper kills its children
@@ -43,6 +52,11 @@ _CLONE_NEWPID = 0x2000_0000
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 2, 4, 8
 _MS_REC, _MS_SLAVE = 0x4000, 0x80000
 
+# linux/timerfd.h; Python knows these calls from 3.13 on.
+_TFD_TIMER_ABSTIME = 1
+_TFD_CLOEXEC = os.O_CLOEXEC
+_NANOSECONDS = 1_000_000_000
+
 _OOM_SCORE = b"500"
 _RECORD_BYTES = 2000  # Below PIPE_BUF, so that a record is written whole.
 
@@ -57,6 +71,41 @@ class Order:
         self.worker = int(worker)
         self.control = int(control)
         self.status = int(status)
+
+
+class Control:
+    """What the worker says on the control pipe, and the timer that it sets."""
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.timer = _make_timer()
+        self.is_closed = False
+        self.asks_to_stop = False
+        self._until: int | None = None
+        self._rest = b""
+
+    @property
+    def wants_end(self) -> bool:
+        """True when the tree must end, be it because nobody says otherwise."""
+        return self.is_closed or self.is_expired
+
+    @property
+    def is_expired(self) -> bool:
+        """True when the worker's lease may be over."""
+        return self._until is not None and time.clock_gettime_ns(time.CLOCK_BOOTTIME) >= self._until
+
+    def listen(self) -> None:
+        """Take in what the worker has written; waits when there is nothing."""
+        said = os.read(self.descriptor, 4096)
+        self.is_closed = not said
+        *lines, self._rest = (self._rest + said).split(b"\n")
+        for line in lines:
+            word, _, moment = line.partition(b" ")
+            if word == b"stop":
+                self.asks_to_stop = True
+            elif word == b"until":
+                self._until = int(moment)
+                _set_timer(self.timer, self._until)
 
 
 def main(arguments: list[str]) -> None:
@@ -138,22 +187,36 @@ def _keep(order: Order, before_tool: Callable[[], None]) -> None:
     wake, wake_writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake_writer)
-    tool = _start_tool(order, before_tool)
+    control = Control(order.control)
+    if select.select([control.descriptor], [], [], 0)[0]:
+        control.listen()
+    if not control.wants_end:  # The worker may have been stopped while it started us.
+        tool = _start_tool(order, before_tool)
+        if _watch(order, control, tool, wake):
+            return
+    if control.is_expired:
+        _report(order, "expired")
+
+
+def _watch(order: Order, control: Control, tool: int, wake: int) -> bool:
+    """Do what the worker says; True when the tool's main process has ended by then."""
     poll = select.poll()
-    poll.register(wake, select.POLLIN)
-    poll.register(order.control, select.POLLIN)
-    while True:
-        ready = {descriptor for descriptor, _event in poll.poll()}
-        if order.control in ready:
-            if not os.read(order.control, 64):
-                return
+    for descriptor in (wake, control.timer, control.descriptor):
+        poll.register(descriptor, select.POLLIN)
+    while not control.wants_end:
+        if control.asks_to_stop:
+            control.asks_to_stop = False
             _signal_child(tool, signal.SIGTERM)
+        ready = {descriptor for descriptor, _event in poll.poll()}
+        if control.descriptor in ready:
+            control.listen()
         if wake in ready:
             os.read(wake, 4096)
             status = _reap(tool)
             if status is not None:
                 _report(order, f"ended {status}")
-                return
+                return True
+    return False
 
 
 def _start_tool(order: Order, before_tool: Callable[[], None]) -> int:
@@ -254,6 +317,23 @@ def _die_with_parent() -> None:
     _system_call("prctl", _PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
+def _make_timer() -> int:
+    """Make a timer of the clock that goes on while the host sleeps; poll's own does not."""
+    timer = _libc.timerfd_create(time.CLOCK_BOOTTIME, _TFD_CLOEXEC)
+    if timer < 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return timer
+
+
+def _set_timer(timer: int, moment: int) -> None:
+    """Have *timer* become readable at *moment*, and no earlier."""
+    interval_and_value = (ctypes.c_long * 4)(0, 0, *divmod(moment, _NANOSECONDS))
+    _system_call(
+        "timerfd_settime", timer, _TFD_TIMER_ABSTIME, ctypes.byref(interval_and_value), None
+    )
+
+
 def _report(order: Order, record: str) -> None:
     line = os.fsencode(record)[:_RECORD_BYTES] + b"\0"
     with contextlib.suppress(BrokenPipeError):  # Nobody is left to be told.
@@ -268,7 +348,7 @@ def _write(path: str, data: bytes) -> None:
         os.close(descriptor)
 
 
-def _system_call(name: str, *arguments: int | bytes | None) -> None:
+def _system_call(name: str, *arguments: object) -> None:
     if getattr(_libc, name)(*arguments) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))

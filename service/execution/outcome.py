@@ -57,8 +57,14 @@ def judge(report: Report, course: Course, limits: Limits) -> Verdict:
         code = -signal.SIGKILL
     if course.cause is not None:
         return _judge_ended(code, course.cause, course, limits)
+    if report.is_expired:
+        return Verdict(code, Reason.WORKER_LOST, "The worker's lease was running out: killed")
     if code is None:
         return Verdict(None, Reason.ERROR, "The process that kept the tool was killed")
+    return _judge_end(code)
+
+
+def _judge_end(code: int) -> Verdict:
     if code < 0:
         return Verdict(code, Reason.SIGNAL, f"Killed by signal {_name_signal(-code)}")
     if code == 0:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.execution.hold import Hold
 from service.execution.isolation import Isolation, keeper_command
 from service.execution.leftovers import TAG_VARIABLE, kill_leftovers
 from service.execution.pipes import Pipe
@@ -24,6 +25,8 @@ class Report:
     """Exit code, or the negative number of the signal that killed it."""
     refusal: str | None
     """Why the tool could not be started."""
+    is_expired: bool = False
+    """True when the keeper ended the tree, because the worker's lease was running out."""
 
 
 class ToolProcess:
@@ -36,6 +39,7 @@ class ToolProcess:
         env: Mapping[str, str],
         isolation: Isolation,
         tag: str,
+        hold: Hold,
     ) -> None:
         """Start the keeper, from the loop's thread: it dies with the thread that started it.
 
@@ -44,11 +48,15 @@ class ToolProcess:
         """
         self._tag = tag
         self._isolation = isolation
+        self._hold = hold
         with contextlib.ExitStack() as on_failure:
             self._control = on_failure.enter_context(Pipe())
             self._status = on_failure.enter_context(Pipe())
             self.stdout = on_failure.enter_context(Pipe())
             self.stderr = on_failure.enter_context(Pipe())
+            os.set_blocking(self._control.writer, False)
+            hold.listen(self._push_on)  # Before the start: there is no moment without an end.
+            on_failure.callback(hold.forget, self._push_on)
             self._keeper = subprocess.Popen(
                 keeper_command(isolation, self._control, self._status, cwd, argv),
                 cwd="/",
@@ -81,9 +89,7 @@ class ToolProcess:
 
     def ask(self) -> None:
         """Send SIGTERM to the tool's main process."""
-        if self._control.writer >= 0:
-            with contextlib.suppress(BrokenPipeError):  # It has just ended.
-                os.write(self._control.writer, b"T")
+        self._tell(b"stop\n")
 
     def kill(self) -> None:
         """Kill the tree, without waiting for its end."""
@@ -101,6 +107,7 @@ class ToolProcess:
 
     def close(self) -> None:
         """Give back every resource; end what `end()` was not waited for to end."""
+        self._hold.forget(self._push_on)
         if not self.is_gone:
             asyncio.get_running_loop().remove_reader(self._pidfd)
             self._keeper.kill()
@@ -119,6 +126,7 @@ class ToolProcess:
         except BlockingIOError:
             data = b""
         return_code = refusal = None
+        is_expired = False
         for record in os.fsdecode(data).split("\0"):
             kind, _, rest = record.partition(" ")
             if kind == "refused":
@@ -126,7 +134,17 @@ class ToolProcess:
                 return Report(int(code), refusal)
             if kind == "ended":
                 return_code = os.waitstatus_to_exitcode(int(rest))
-        return Report(return_code, refusal)
+            is_expired = is_expired or kind == "expired"
+        return Report(return_code, refusal, is_expired=is_expired)
+
+    def _push_on(self, until: int) -> None:
+        self._tell(b"until %d\n" % until)
+
+    def _tell(self, line: bytes) -> None:
+        if self._control.writer >= 0:
+            # It has just ended; or somebody has stopped it, and it reads no more.
+            with contextlib.suppress(BrokenPipeError, BlockingIOError):
+                os.write(self._control.writer, line)
 
     def _on_gone(self) -> None:
         asyncio.get_running_loop().remove_reader(self._pidfd)

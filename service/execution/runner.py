@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from service.execution.hold import Hold
 from service.execution.isolation import Isolation
 from service.execution.outcome import Limits, Outcome, Verdict, judge, judge_unstarted
 from service.execution.output import Allowance, Transcript
@@ -37,8 +38,12 @@ class Invocation:
     """Names this run among all; every process of its tree carries it as `DATA20_JOB`."""
 
 
-async def run(invocation: Invocation, sink: Sink, stop: Stop, isolation: Isolation) -> Outcome:
+async def run(
+    invocation: Invocation, sink: Sink, stop: Stop, isolation: Isolation, hold: Hold
+) -> Outcome:
     """Run a tool and return when nothing of its process tree is left.
+
+    When *hold* ends, the tree does, even if this process is stopped then.
 
     Never raises for what the tool does or for a tool that cannot be started: that is an outcome.
     An error of the sink kills the tree and is raised as it is; so does cancelling the task that
@@ -51,7 +56,7 @@ async def run(invocation: Invocation, sink: Sink, stop: Stop, isolation: Isolati
         return _outcome(judge_unstarted(cause))
     try:
         process = ToolProcess(
-            invocation.argv, invocation.cwd, invocation.env, isolation, invocation.tag
+            invocation.argv, invocation.cwd, invocation.env, isolation, invocation.tag, hold
         )
     except (OSError, ValueError) as error:
         message = f"Cannot run {invocation.argv[0]}: {error}"

@@ -47,7 +47,8 @@ class Attempt:
             log.error("no workspace", job_id=str(self._job.id), reason=str(error))  # noqa: TRY400  # The reason says all.
             return _not_started(Reason.ERROR, f"{here}: no workspace: {error.strerror}")
         journal = Journal(self._context.database, self._job, self._stop)
-        return await run(invocation, journal, self._stop, self._context.isolation)
+        context = self._context
+        return await run(invocation, journal, self._stop, context.isolation, context.hold)
 
     async def _prepare(self) -> Invocation:
         """Make the workspace, and say what is to be run in it."""

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from service.config import Settings
 from service.execution.artifacts import ArtifactStore
+from service.execution.hold import Hold
 from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
 from service.jobs.ledger import Ledger
@@ -39,6 +40,8 @@ class Context:
     identity: Identity
     running: dict[UUID, Running] = field(default_factory=dict[UUID, Running])
     """By job id, one of each: from before its claim until nothing of it is left here."""
+    hold: Hold = field(default_factory=Hold)
+    """Until when tools may run here; has an end from the moment the worker has signed on."""
     is_draining: bool = False
     strays: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
     """Jobs, by fence, that the store says are held here and nothing here knew at the last look."""

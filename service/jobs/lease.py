@@ -1,4 +1,17 @@
-"""The worker's lease: signed on once, renewed by heartbeats, given up at the end."""
+"""The worker's lease: signed on once, renewed by heartbeats, given up at the end.
+
+What runs here must be gone before somebody else may take it over. So the keeper of each tool knows
+a moment, pushed on by every renewal and a little before the lease's end, at which it kills the tool
+by itself (`Context.hold`, `execution/keeper.py`). Both are counted from *before* the renewing
+statement was sent: the server's clock reads later than that.
+
+When PostgreSQL is silent, it may be cut off from us alone, and others may take our jobs over: the
+moment stays, and what it ends is handed back as soon as may be. When it is known not to run
+(`StoreDownError`), nobody can take anything over: no worker trusts the lease of another before the
+server has been up, and its own connections whole, for one lease. So the moment is pushed on, and
+tools run through an outage of any length. That takes DATABASE_URL for the address of the server
+itself; behind a proxy that refuses connections while the server goes on, it would not hold.
+"""
 
 import os
 import socket
@@ -10,7 +23,8 @@ import psutil
 import structlog
 
 from service.config import Settings
-from service.errors import WorkerNameTakenError
+from service.errors import StoreDownError, WorkerNameTakenError
+from service.execution.hold import NANOSECONDS, boot_nanoseconds
 from service.execution.isolation import Isolation
 from service.execution.stop import Stop, StopKind
 from service.jobs.context import Context
@@ -23,6 +37,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PID_NAMESPACE = Path("/proc/self/ns/pid")
+_MOST_MARGIN_SECONDS = 1.5
 _NEVER_RUN = Ending(Reason.CANCELLED, "Cancelled", return_code=None, duration_seconds=0.0)
 
 
@@ -68,6 +83,7 @@ async def sign_on(context: Context) -> None:
     Raises WorkerNameTakenError when a live worker has the name.
     """
     who = context.identity
+    asked_at = boot_nanoseconds()
     async with context.database.connect() as connection:
         before = await workers.find(connection, who.name)
         gone = before.id if before is not None and is_provably_gone(before) else None
@@ -78,6 +94,7 @@ async def sign_on(context: Context) -> None:
             raise WorkerNameTakenError(
                 f"A live worker is called {who.name}{holder}; choose another name with --name"
             )
+    _push_on(context, asked_at)
     if before is not None:
         log.info("took over", worker=who.name, predecessor=str(before.id))
 
@@ -94,7 +111,12 @@ async def heartbeat(context: Context) -> None:
         if running.fence is not None
     }
     context.regularity.miss_if_late()
-    held = await _renew(context)
+    asked_at = boot_nanoseconds()
+    try:
+        held = await _renew(context)
+    except StoreDownError:
+        _push_on(context, asked_at)
+        raise
     if held is None:
         # This process was stopped for long, say, and its row taken over or cleaned up.
         log.warning("lease lost", worker=context.identity.name)
@@ -103,10 +125,12 @@ async def heartbeat(context: Context) -> None:
         except WorkerNameTakenError:
             context.stop_all(StopKind.TERMINATE)
             raise
+        asked_at = boot_nanoseconds()
         held = await _renew(context)
     context.regularity.renewed()
     if held is not None:
         _compare(known, held)
+        _push_on(context, asked_at)
         await _let_go_of_strays(context, held)
 
 
@@ -115,6 +139,16 @@ async def _renew(context: Context) -> list[workers.Held] | None:
         return await workers.renew(
             connection, context.identity.id, lease_seconds=context.settings.lease_seconds
         )
+
+
+def _push_on(context: Context, asked_at: int) -> None:
+    lease = context.settings.lease_seconds
+    context.hold.push_on(asked_at + int((lease - _margin_seconds(lease)) * NANOSECONDS))
+
+
+def _margin_seconds(lease_seconds: float) -> float:
+    """What a kill may take on a busy machine; a tenth of a short lease."""
+    return min(_MOST_MARGIN_SECONDS, lease_seconds / 10)
 
 
 def _compare(known: Mapping[UUID, tuple[int, Stop]], held: Sequence[workers.Held]) -> None:

@@ -12,6 +12,7 @@ from service.errors import StoreUnavailableError, WorkerNameTakenError
 from service.execution.stop import StopKind
 from service.jobs.context import Context
 from service.jobs.dispatch import dispatch
+from service.jobs.journal import until_stored
 from service.jobs.lease import heartbeat, sign_on
 from service.jobs.rescue import rescue
 from service.jobs.restore import restore
@@ -41,6 +42,7 @@ class Lifecycle:
         Raises WorkerNameTakenError.
         """
         context, settings = self._context, self._context.settings
+        context.database.on_lost(context.regularity.break_off)
         await self._sign_on()
         chores = (
             every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
@@ -124,8 +126,9 @@ class Lifecycle:
             return None
 
     async def _keep_lease(self) -> None:
+        """Renew the lease, trying again soon while PostgreSQL is away: a lease is short."""
         try:
-            await heartbeat(self._context)
+            await until_stored(partial(heartbeat, self._context), what="heartbeat")
         except WorkerNameTakenError as error:
             # Whatever it claimed now would at once count as lost.
             log.error("worker replaced", reason=str(error))  # noqa: TRY400  # The message says all.

@@ -1,11 +1,12 @@
 """Whether a worker has renewed its lease regularly of late, and so may judge others by theirs."""
 
-import time
 from collections.abc import Callable
+
+from service.execution.hold import NANOSECONDS, boot_nanoseconds
 
 
 def _boot_seconds() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+    return boot_nanoseconds() / NANOSECONDS
 
 
 class Regularity:
@@ -13,7 +14,8 @@ class Regularity:
 
     After a gap of its own, such as a suspended host, a cut network or a frozen database, a worker
     cannot tell whose lease ran out because its owner is gone: everybody's may have. It waits for
-    one lease, in which the living renew theirs. The clock is one that goes on while the host
+    one lease, in which the living renew theirs; so it does after each connection that broke, for it
+    may be that everybody's did. The clock is one that goes on while the host
     sleeps.
     """
 
@@ -25,7 +27,11 @@ class Regularity:
     def miss_if_late(self) -> None:
         """Begin to count anew when the last renewal is longer ago than a lease."""
         if self._clock() - self._renewed_at > self._lease_seconds:
-            self._since = self._clock()
+            self.break_off()
+
+    def break_off(self) -> None:
+        """Begin to count anew."""
+        self._since = self._clock()
 
     def renewed(self) -> None:
         """Note a renewal."""

@@ -1,6 +1,6 @@
 """The way to PostgreSQL: one pool a process, and one error when it does not answer."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
 
@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from service.errors import SettingsError, StoreUnavailableError
+from service.errors import SettingsError, StoreDownError, StoreUnavailableError
 
 Connection: TypeAlias = AsyncConnection
 """What the functions of this room are given, for those elsewhere that pass it on."""
@@ -36,6 +36,10 @@ _DRIVER_OUTAGES: tuple[type[Exception], ...] = (
     asyncpg.InternalClientError,
 )
 _DRIVER_DATA_ERROR: type[Exception] = asyncpg.DataError
+
+_SESSION_ENDED = ("08", "57P")
+_CANNOT_CONNECT_NOW = "57P03"
+_NOBODY_LISTENS = (ConnectionRefusedError, FileNotFoundError)
 
 _KNOWN_OPTIONS = frozenset({"host", "port", "ssl"})
 _IGNORED_OPTIONS = frozenset({"channel_binding", "target_session_attrs", "gssencmode"})
@@ -100,23 +104,34 @@ class Database:
             },
         )
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._on_lost: Callable[[], None] | None = None
+
+    def on_lost(self, listener: Callable[[], None]) -> None:
+        """Call *listener* whenever a connection is lost or cannot be made.
+
+        A server all of whose sessions broke, as when one was killed, shows it in no other way: it
+        counts its start from before.
+        """
+        self._on_lost = listener
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncConnection]:
         """Open a transaction, committed at the end, rolled back by an exception.
 
-        Raises StoreUnavailableError when PostgreSQL does not answer.
+        Raises StoreUnavailableError when PostgreSQL does not answer, of which StoreDownError tells
+        that it is known not to run.
         """
-        async with _named_outage(), self._engine.begin() as connection:
+        async with self._named_outage(), self._engine.begin() as connection:
             yield connection
 
     @asynccontextmanager
     async def connect(self) -> AsyncGenerator[AsyncConnection]:
         """Give a connection on which every statement commits by itself.
 
-        Raises StoreUnavailableError when PostgreSQL does not answer.
+        Raises StoreUnavailableError when PostgreSQL does not answer, of which StoreDownError tells
+        that it is known not to run.
         """
-        async with _named_outage(), self._single.connect() as connection:
+        async with self._named_outage(), self._single.connect() as connection:
             yield connection
 
     async def version(self) -> str:
@@ -128,19 +143,27 @@ class Database:
         """Close every connection."""
         await self._engine.dispose()
 
+    @asynccontextmanager
+    async def _named_outage(self) -> AsyncGenerator[None]:
+        """Turn every way in which the driver says "nobody there" into StoreUnavailableError."""
+        try:
+            yield
+        except Exception as error:
+            if not _is_outage(error):
+                raise
+            if self._on_lost is not None and _is_lost(error):
+                self._on_lost()
+            raise _outage(error) from error
 
-@asynccontextmanager
-async def _named_outage() -> AsyncGenerator[None]:
-    """Turn every way in which the driver says "nobody there" into StoreUnavailableError."""
-    try:
-        yield
-    except Exception as error:
-        if not _is_outage(error):
-            raise
-        if _sqlstate(error) == _NO_TABLE:
-            sentence = "The database has not this version's schema; run `data20 db upgrade`"
-            raise StoreUnavailableError(sentence) from error
-        raise StoreUnavailableError(f"PostgreSQL does not answer: {_first_line(error)}") from error
+
+def _outage(error: Exception) -> StoreUnavailableError:
+    if _sqlstate(error) == _NO_TABLE:
+        return StoreUnavailableError(
+            "The database has not this version's schema; run `data20 db upgrade`"
+        )
+    if isinstance(error, _NOBODY_LISTENS) or _sqlstate(error) == _CANNOT_CONNECT_NOW:
+        return StoreDownError(f"PostgreSQL does not run: {_first_line(error)}")
+    return StoreUnavailableError(f"PostgreSQL does not answer: {_first_line(error)}")
 
 
 def _is_outage(error: Exception) -> bool:
@@ -151,6 +174,16 @@ def _is_outage(error: Exception) -> bool:
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
     return _sqlstate(error).startswith(_UNAVAILABLE_STATES)
+
+
+def _is_lost(error: Exception) -> bool:
+    """True when the session is gone; a statement that took too long says nothing about it."""
+    if isinstance(error, TimeoutError | PoolTimeoutError):
+        return False
+    if isinstance(error, (OSError, InterfaceError, *_DRIVER_OUTAGES)):
+        return True
+    was_lost = isinstance(error, DBAPIError) and error.connection_invalidated
+    return was_lost or _sqlstate(error).startswith(_SESSION_ENDED)
 
 
 def _sqlstate(error: Exception) -> str:

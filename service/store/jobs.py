@@ -123,7 +123,7 @@ _RELEASE = Prepared(
             "attempt": jobs.c.attempt - 1,
             "deliver_at": NOW,
             "reason": Reason.SHUTDOWN,
-            "message": "Its worker was stopped; the attempt does not count",
+            "message": "Handed back by its worker; the attempt does not count",
         },
     )
 )

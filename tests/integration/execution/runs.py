@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from pathlib import Path
 
+from service.execution.hold import Hold
 from service.execution.isolation import Isolation
 from service.execution.outcome import Outcome
 from service.execution.runner import Invocation, run
@@ -50,6 +51,7 @@ class ToolRun:
         self.tag = f"test-{uuid.uuid4()}:1"
         self.sink = MemorySink()
         self.stop = Stop()
+        self.hold = Hold()
         self.cwd = Path("/")
         self.env = {"PATH": os.environ["PATH"], "LANG": "C.UTF-8", "PYTHONUNBUFFERED": "1"}
         self.soft_limit_seconds = 60.0
@@ -73,7 +75,7 @@ class ToolRun:
             log_limit_bytes=self.log_limit_bytes,
             tag=self.tag,
         )
-        return await run(invocation, sink, self.stop, self.isolation)
+        return await run(invocation, sink, self.stop, self.isolation, self.hold)
 
     def has_said(self, text: str) -> bool:
         """True when a line *text* has reached the sink."""

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from service.embedded.servers import EmbeddedServers
 from service.execution.isolation import Isolation, detect_isolation
 from service.store.database import Database
+from service.store.migrate import upgrade
 from tests.integration.jobs.worlds import MakeWorld, World, open_world
 
 
@@ -47,3 +49,24 @@ async def make_world(
 async def world(make_world: MakeWorld) -> World:
     """Give the world of one worker."""
     return await make_world()
+
+
+@pytest.fixture(scope="module")
+def own_servers() -> Iterator[EmbeddedServers]:
+    """Give servers that the tests of one file may kill."""
+    with (
+        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
+        EmbeddedServers(Path(folder)) as servers,
+    ):
+        yield servers
+
+
+@pytest.fixture
+async def fragile(
+    own_servers: EmbeddedServers, isolation: Isolation, folder: Path
+) -> AsyncGenerator[World]:
+    """Give a worker on servers that a test may kill."""
+    given = {"database_url": own_servers.database_url, "redis_url": own_servers.redis_url}
+    async with open_world(folder, isolation, given) as world:
+        await upgrade(world.context.database)
+        yield world

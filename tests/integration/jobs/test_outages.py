@@ -1,19 +1,14 @@
 """PostgreSQL goes away while a job is on its way, and comes back: nothing is lost or doubled."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
-import pytest
 from structlog.testing import capture_logs
 
 from service.embedded.servers import EmbeddedServers
-from service.execution.isolation import Isolation
 from service.store import jobs
-from service.store.migrate import upgrade
 from service.store.states import Status
-from tests.integration.jobs.worlds import GATED, QUICK, World, open_world
+from tests.integration.jobs.worlds import GATED, QUICK, World
 from tests.waiting import until
 
 COUNTING = """
@@ -33,27 +28,6 @@ COUNTING = """
     print("last", number, flush=True)
 """
 """A tool that counts aloud until there is a file, and then says how far it came."""
-
-
-@pytest.fixture(scope="module")
-def own_servers() -> Iterator[EmbeddedServers]:
-    """Give servers that the tests of this file may kill."""
-    with (
-        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
-        EmbeddedServers(Path(folder)) as servers,
-    ):
-        yield servers
-
-
-@pytest.fixture
-async def fragile(
-    own_servers: EmbeddedServers, isolation: Isolation, folder: Path
-) -> AsyncGenerator[World]:
-    """Give a worker on those servers."""
-    given = {"database_url": own_servers.database_url, "redis_url": own_servers.redis_url}
-    async with open_world(folder, isolation, given) as world:
-        await upgrade(world.context.database)
-        yield world
 
 
 async def _go_away_and_return(servers: EmbeddedServers) -> None:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import ProgrammingError
 
-from service.errors import SettingsError, StoreUnavailableError
+from service.errors import SettingsError, StoreDownError, StoreUnavailableError
 from service.store.database import Database, driver_url
 from tests.silence import line_to
 
@@ -88,6 +88,38 @@ async def test_a_line_that_has_gone_silent_is_an_outage(database_url: str) -> No
             await database.version()
         line.is_alive.set()
         await database.close()
+
+
+async def test_a_server_that_nobody_runs_is_told_from_one_that_is_silent(
+    database_url: str, tmp_path: Path
+) -> None:
+    """Of the two only the first lets a worker be sure that nobody else gets an answer."""
+    silent = Database(database_url, answer_within=0.2)
+    with pytest.raises(StoreUnavailableError) as caught:
+        async with silent.connect() as connection:
+            await connection.execute(sa.text("SELECT pg_sleep(5)"))
+    assert not isinstance(caught.value, StoreDownError)
+    await silent.close()
+    for nowhere in (f"postgresql://me@/none?host={tmp_path}", "postgresql://me@127.0.0.1:1/none"):
+        down = Database(nowhere)
+        with pytest.raises(StoreDownError):
+            await down.version()
+        await down.close()
+
+
+async def test_a_lost_session_is_told_and_a_slow_statement_is_not(database_url: str) -> None:
+    told: list[str] = []
+    database = Database(database_url, answer_within=0.2)
+    database.on_lost(lambda: told.append("lost"))
+    with pytest.raises(StoreUnavailableError):
+        async with database.connect() as connection:
+            await connection.execute(sa.text("SELECT pg_sleep(5)"))
+    assert told == []
+    with pytest.raises(StoreUnavailableError):
+        async with database.connect() as connection:
+            await connection.execute(sa.text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert told == ["lost"]
+    await database.close()
 
 
 @pytest.mark.parametrize(

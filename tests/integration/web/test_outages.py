@@ -4,7 +4,7 @@ import time
 from collections.abc import AsyncGenerator, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -18,7 +18,7 @@ from tests.integration.store.making import job_in
 from tests.integration.web.looking import count_jobs, deliveries
 from tests.integration.web.problems import problem_in
 from tests.integration.web.serving import REFUSING, serving, settings_for
-from tests.silence import Line, line_to
+from tests.silence import Line, line_to, postgres_socket, through
 from tests.waiting import until
 
 RUN = {"tool_name": "nothing"}
@@ -32,15 +32,6 @@ def at_most(seconds: float) -> Generator[None]:
     assert time.monotonic() - start < seconds
 
 
-def through(line: Line, url: str) -> str:
-    """Return *url*, of a server of this host, as it is through *line*."""
-    parts = urlsplit(url)
-    user = parts.netloc.rpartition("@")[0]
-    path = "/" if parts.scheme == "unix" else parts.path
-    scheme = parts.scheme.replace("unix", "redis")
-    return f"{scheme}://{user}@127.0.0.1:{line.port}{path}"
-
-
 @pytest.fixture
 async def redis_line(redis_url: str) -> AsyncGenerator[Line]:
     """Give a line to Redis."""
@@ -51,8 +42,7 @@ async def redis_line(redis_url: str) -> AsyncGenerator[Line]:
 @pytest.fixture
 async def postgres_line(migrated_url: str) -> AsyncGenerator[Line]:
     """Give a line to PostgreSQL."""
-    folder = Path(parse_qs(urlsplit(migrated_url).query)["host"][0])
-    async with line_to(folder / ".s.PGSQL.5432") as line:
+    async with line_to(postgres_socket(migrated_url)) as line:
         yield line
 
 

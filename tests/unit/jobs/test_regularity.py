@@ -49,3 +49,15 @@ def test_a_heartbeat_that_is_a_little_late_changes_nothing() -> None:
     beat(regularity, clock, seconds=5, times=3)
     beat(regularity, clock, seconds=14)
     assert regularity.is_given
+
+
+def test_a_broken_connection_begins_the_count_anew() -> None:
+    """Everybody's may have broken: a server whose sessions all end counts its start from before."""
+    clock = Clock()
+    regularity = Regularity(LEASE, clock=clock)
+    beat(regularity, clock, seconds=5, times=10)
+    regularity.break_off()
+    beat(regularity, clock, seconds=5, times=2)
+    assert not regularity.is_given
+    beat(regularity, clock, seconds=5)
+    assert regularity.is_given
