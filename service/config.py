@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     queues: Annotated[tuple[str, ...], NoDecode] = QUEUES
     """Queues a worker serves, separated by `,`, the first before the others."""
 
+    fair_seconds: float = Field(default=30, gt=0)
+    """Seconds a queue may wait because those before it take every slot; then it has a turn."""
+
     worker_name: str = Field(default="", max_length=100, pattern=r"^[A-Za-z0-9@_.%-]*$")
     """Name of the worker, unlike that of any other live one; `worker@HOST` when empty. `%h` stands
     for the host's name."""

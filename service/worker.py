@@ -55,6 +55,7 @@ class Worker(DeliveryWorker):
             functions,
             queues=known.queues,
             max_jobs=known.concurrency,
+            fair_seconds=known.fair_seconds,
             drain_seconds=known.drain_seconds,
             overdue_seconds=known.grace_seconds + _LAST_SECONDS,
             on_startup=lifecycle.start,

@@ -110,7 +110,7 @@ class Broker:
         """Put *deliveries* into their queues, in one round trip; again is as good as once."""
         if not deliveries:
             return
-        places: dict[str, dict[str, int]] = {}
+        places: dict[str, dict[str, float]] = {}
         for each in deliveries:
             places.setdefault(each.queue, {})[each.id] = each.score
         async with self._writing(within), self._redis.pipeline(transaction=True) as pipe:
@@ -168,6 +168,21 @@ class Broker:
                 pipe.zrem(each.queue, each.id)
                 pipe.delete(payload_key(each.id))
             await pipe.execute()
+
+    async def hand_back(self, delivery: Delivery, place: str) -> None:
+        """Put a delivery that was taken into *place*, where it was in its order."""
+        async with (
+            self._writing(ANSWER_TIMEOUT_SECONDS),
+            self._redis.pipeline(transaction=True) as pipe,
+        ):
+            pipe.set(payload_key(delivery.id), delivery.payload)
+            pipe.zadd(place, {delivery.id: delivery.score})
+            await pipe.execute()
+
+    async def unblock(self, client_id: int) -> None:
+        """Have a blocking call of that connection return empty-handed, if there is one."""
+        async with self._answering():
+            await self._redis.client_unblock(client_id)
 
     async def publish(self, channel: str, message: bytes) -> None:
         """Tell whoever listens now."""

@@ -27,6 +27,9 @@ _PRIORITY_SPAN = 8 * 10**14
 LEAST_OWN_SCORE = _PRIORITY_SPAN
 """Entries below it are other programs', in arq's own order."""
 
+FIRST_SCORE = _PRIORITY_SPAN
+"""Scores below this are arq's own: the moment, in ms since 1970, from which a delivery is due."""
+
 
 def score(priority: int, arrived_at: datetime) -> int:
     """Return a job's place in its queue: lower goes first."""
@@ -53,13 +56,18 @@ def payload_key(delivery_id: str) -> str:
     return f"{job_key_prefix}{delivery_id}"
 
 
+def parking_place(queue: str, function: str) -> str:
+    """Return the key of the deliveries from *queue* that wait for a worker with *function*."""
+    return f"{queue}:{function}"
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A delivery that is to be made."""
+    """A delivery that is to be made, or was taken."""
 
     id: str
     queue: str
-    score: int
+    score: float
     payload: bytes
 
     @classmethod
@@ -80,7 +88,7 @@ class Call(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    function: str = Field(alias="f")
+    function: str = Field(alias="f", max_length=200)
     args: list[Any] = Field(alias="a")
     kwargs: dict[str, Any] = Field(alias="k")
 

@@ -2,19 +2,20 @@
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from service.errors import BrokerUnavailableError
 from service.queue.breaker import Breaker
-from service.queue.delivery import payload_key
 
 # redis-py's own annotations leave most parameters and results unknown; they are named here.
 _AnyRedis: Any = Redis
+
+T = TypeVar("T")
 
 BLOCK_SECONDS = 5.0
 """How long one blocking call waits; an idle worker sends one command in this time."""
@@ -41,36 +42,13 @@ class WaitingConnection:
         self._redis: Any = None
         self._subscriber: Any = None
         self._failures = 0
+        self.client_id = 0
+        """How the server calls this connection; 0 before the first."""
 
-    async def pop(
-        self, queues: Sequence[str], most: int
-    ) -> tuple[str, list[tuple[str, float]]] | None:
-        """Wait for deliveries and take up to *most* from the first queue that has any.
-
-        Returns the queue and the deliveries' ids with their scores, first come first; `None` when
-        none came in time.
-        """
+    async def call(self, ask: Callable[[Any], Awaitable[T]]) -> T:
+        """Return what *ask* gets from the server, as redis-py's client of this connection."""
         async with named_outage(), self._closing_on_failure():
-            client = await self._connected()
-            answer = await client.bzmpop(
-                self._block_seconds, len(queues), queues, min=True, count=most
-            )
-        if answer is None:
-            return None
-        queue, entries = answer
-        return queue.decode(), [
-            (member.decode(errors="backslashreplace"), float(place)) for member, place in entries
-        ]
-
-    async def take_payloads(self, delivery_ids: Sequence[str]) -> list[bytes | None]:
-        """Return what each delivery says and forget it; `None` for one that is not there."""
-        async with named_outage(), self._closing_on_failure():
-            pipe = (await self._connected()).pipeline(transaction=False)
-            for each in delivery_ids:
-                pipe.getdel(payload_key(each))
-            # Whoever writes another type under such a key spoils one delivery, not all of them.
-            answers: list[object] = await pipe.execute(raise_on_error=False)
-        return [each if isinstance(each, bytes) else None for each in answers]
+            return await ask(await self._connected())
 
     async def next_message(self, channel: str) -> bytes | None:
         """Wait for a message on *channel*; `None` when none came in time."""
@@ -106,12 +84,19 @@ class WaitingConnection:
                 client_name=f"{self._name}-waiting",
                 socket_connect_timeout=_CONNECT_TIMEOUT_SECONDS,
                 socket_timeout=self._answer_within,
+                redis_connect_func=self._greet,
                 **({} if self._url.startswith("unix") else {"socket_keepalive": True}),
             )
             # A frozen server's kernel accepts connections: only an answer says that it is there.
             async with noted(self._line), asyncio.timeout(_CONNECT_TIMEOUT_SECONDS):
                 await self._redis.ping()
         return self._redis
+
+    async def _greet(self, connection: Any) -> None:  # noqa: ANN401  # As redis-py calls it.
+        """Do what redis-py does with each new connection, and ask for its number."""
+        await connection.on_connect()
+        await connection.send_command("CLIENT", "ID")
+        self.client_id = await connection.read_response()
 
     @asynccontextmanager
     async def _closing_on_failure(self) -> AsyncGenerator[None]:

@@ -21,13 +21,20 @@ from service.config import QUEUES
 from service.errors import BrokerUnavailableError, Data20Error
 from service.queue.broker import Broker
 from service.queue.cancelling import cancel_all
-from service.queue.delivery import read_call
-from service.queue.waiting import BLOCK_SECONDS, WaitingConnection
+from service.queue.delivery import Delivery, parking_place, read_call
+from service.queue.intake import Intake
+from service.queue.slots import Slots
+from service.queue.waiting import BLOCK_SECONDS
 
 log = structlog.stdlib.get_logger(__name__)
 
-MOST_AT_ONCE = 100
-"""Deliveries taken by one call; a larger pop holds the server for milliseconds."""
+FAIR_SECONDS = 30.0
+"""How long a queue may go unasked because those above it take every slot."""
+
+_LAST_CALL_SECONDS = 1.0
+"""For the call that is under way when the worker is told to stop."""
+
+_HAND_BACK_SECONDS = 0.5
 
 
 class DeliveryWorker(StockWorker):
@@ -59,6 +66,7 @@ class DeliveryWorker(StockWorker):
         | None = None,
         handle_signals: bool = True,
         block_seconds: float = BLOCK_SECONDS,
+        fair_seconds: float = FAIR_SECONDS,
         ctx: dict[Any, Any] | None = None,
         **_: Any,  # noqa: ANN401  # What `arq` passes on from its command line, like `burst`.
     ) -> None:
@@ -72,7 +80,8 @@ class DeliveryWorker(StockWorker):
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
         self._hurrying = asyncio.Event()
-        self._slot_freed = asyncio.Event()
+        self._wake = asyncio.Event()
+        self._asked: dict[str, int] = {}
         super().__init__(
             functions,
             queue_name=self._serves[0],
@@ -82,6 +91,7 @@ class DeliveryWorker(StockWorker):
             handle_signals=handle_signals,
             ctx=ctx,
         )
+        self._slots = Slots(self._serves, max_jobs, fair_seconds=fair_seconds, now=self.loop.time())
 
     async def main(self) -> None:
         """Start, serve until told to stop, drain, shut down."""
@@ -98,20 +108,68 @@ class DeliveryWorker(StockWorker):
         if self._stopping.is_set():
             self._hurrying.set()
         self._stopping.set()
+        self._wake.set()
 
     async def close(self) -> None:
         """Nothing is left to close: `main` has, on every way out."""
 
     async def _serve(self, broker: Broker) -> None:
-        connection = broker.waiting_connection(
-            answer_within=self._block_seconds + BLOCK_SECONDS, block_seconds=self._block_seconds
-        )
+        intake = Intake(broker, self._serves, self.functions, block_seconds=self._block_seconds)
+        taking = asyncio.ensure_future(self._take_until_stopped(intake, broker))
+        stopping = asyncio.ensure_future(self._stopping.wait())
         try:
-            # What a stopped call may just have popped is delivered again by the dispatcher.
-            while await self._unless_stopped(self._take_once(connection)):
-                pass
+            await asyncio.wait({taking, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            # It ends by itself, and then loses nothing, unless Redis is silent.
+            await asyncio.wait({taking}, timeout=_LAST_CALL_SECONDS)
+            if taking.done():
+                await taking
         finally:
-            await connection.close()
+            await cancel_all((taking, stopping))
+            await intake.close()
+
+    async def _take_until_stopped(self, intake: Intake, broker: Broker) -> None:
+        while not self._stopping.is_set():
+            self._wake.clear()
+            try:
+                taken = await self._take_once(intake)
+            except BrokerUnavailableError as error:
+                log.warning("broker lost", reason=str(error))
+                if broker.is_away:
+                    await self._take_from_store()
+                await intake.pause_after_failure()
+                continue
+            for delivery in taken:
+                if self._stopping.is_set():
+                    await self._hand_back(delivery, delivery.queue)
+                else:
+                    self._start(delivery)
+
+    async def _take_once(self, intake: Intake) -> list[Delivery]:
+        """Wait for a free slot, or for deliveries, and return them."""
+        slots = self._slots
+        self._asked = rooms = slots.rooms()
+        if not rooms:
+            # Only listen with a free slot: one that listens while full takes what others could run.
+            if not await self._wakes_within(intake.seconds_to_due):
+                await intake.look({})
+            return []
+        turn = slots.turn(self.loop.time())
+        if turn:
+            taken = await intake.look(turn)
+            slots.note(turn, (each.queue for each in taken), self.loop.time())
+            if taken:
+                return taken
+        taken = await intake.take(rooms, self._wake)
+        slots.note(rooms, (each.queue for each in taken), self.loop.time())
+        return taken
+
+    async def _wakes_within(self, seconds: float | None) -> bool:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _unless_stopped(self, step: Coroutine[Any, Any, None]) -> bool:
         """Do one step; give it up, and return False, when a signal comes first."""
@@ -126,43 +184,19 @@ class DeliveryWorker(StockWorker):
         finally:
             await cancel_all((doing, stopping))
 
-    async def _take_once(self, connection: WaitingConnection) -> None:
-        """Wait for a free slot, then for deliveries, and start them."""
-        free = self.max_jobs - len(self.tasks)
-        if free <= 0:
-            # Only then listen: one that listens while full takes what others could run.
-            self._slot_freed.clear()
-            await self._slot_freed.wait()
+    def _start(self, delivery: Delivery) -> None:
+        if delivery.id in self.tasks:
+            log.info("delivered twice", delivery=delivery.id, queue=delivery.queue)
             return
-        try:
-            popped = await connection.pop(self._serves, min(free, MOST_AT_ONCE))
-            if popped is None:
-                return
-            queue, entries = popped
-            payloads = await connection.take_payloads([each for each, _ in entries])
-        except BrokerUnavailableError as error:
-            log.warning("broker lost", reason=str(error))
-            if self.ctx["broker"].is_away:
-                await self._take_from_store()
-            await connection.pause_after_failure()
-            return
-        for (delivery_id, place), payload in zip(entries, payloads, strict=True):
-            self._start(queue, delivery_id, place, payload)
-
-    def _start(self, queue: str, delivery_id: str, place: float, payload: bytes | None) -> None:
-        if payload is None:
-            log.warning("delivery without content", delivery=delivery_id, queue=queue)
-            return
-        if delivery_id in self.tasks:
-            log.info("delivered twice", delivery=delivery_id, queue=queue)
-            return
-        self._begin(delivery_id, self._run(queue, delivery_id, place, payload))
+        self._begin(delivery.id, delivery.queue, self._run(delivery))
 
     async def _take_from_store(self) -> None:
         """Fill the free slots with what is found elsewhere, one after the other."""
-        while self._from_store is not None and len(self.tasks) < self.max_jobs:
+        while self._from_store is not None and self._slots.free > 0:
             found = asyncio.Event()
-            taking = self._begin(f"store:{next(self._numbers)}", self._look_elsewhere(found))
+            taking = self._begin(
+                f"store:{next(self._numbers)}", self._serves[0], self._look_elsewhere(found)
+            )
             finding = asyncio.ensure_future(found.wait())
             try:
                 await asyncio.wait({taking, finding}, return_when=asyncio.FIRST_COMPLETED)
@@ -178,36 +212,53 @@ class DeliveryWorker(StockWorker):
         except Exception:
             log.exception("work from the store failed")
 
-    def _begin(self, name: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _begin(self, name: str, queue: str, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        self._slots.hold(queue)
         task = self.tasks[name] = self.loop.create_task(work, name=f"delivery {name}")
-        task.add_done_callback(lambda _: self._free(name))
+        task.add_done_callback(lambda _: self._free(name, queue))
         return task
 
-    def _free(self, delivery_id: str) -> None:
-        self.tasks.pop(delivery_id, None)
-        self._slot_freed.set()
+    def _free(self, name: str, queue: str) -> None:
+        del self.tasks[name]
+        self._slots.release(queue)
+        if len(self._slots.rooms()) > len(self._asked):
+            self._wake.set()  # There is room now for a queue that was not asked.
 
-    async def _run(self, queue: str, delivery_id: str, place: float, payload: bytes) -> None:
+    async def _run(self, delivery: Delivery) -> None:
         """Run one function. Whatever it does, only its own delivery suffers."""
         try:
-            call = read_call(payload)
+            call = read_call(delivery.payload)
         except ValueError as error:
-            log.error("delivery refused", delivery=delivery_id, queue=queue, reason=str(error))  # noqa: TRY400  # It is the sender's fault; our stack says nothing.
+            log.error("delivery refused", **_named(delivery), reason=str(error))  # noqa: TRY400  # It is the sender's fault; our stack says nothing.
             return
         function = self.functions.get(call.function)
         if function is None:
-            log.error("function unknown", delivery=delivery_id, function=call.function)
+            # As in a rolling deploy: somebody newer knows it, or will.
+            log.warning("function unknown", **_named(delivery), function=call.function)
+            await self._hand_back(delivery, parking_place(delivery.queue, call.function))
             return
-        context = {**self.ctx, "job_id": delivery_id, "queue": queue, "score": place}
+        given = {"job_id": delivery.id, "queue": delivery.queue, "score": delivery.score}
         try:
-            await function.coroutine(context, *call.args, **call.kwargs)
+            await function.coroutine({**self.ctx, **given}, *call.args, **call.kwargs)
             self.jobs_complete += 1
         except Data20Error as error:
             self.jobs_failed += 1
-            log.error("delivery failed", delivery=delivery_id, reason=str(error))  # noqa: TRY400  # An error of the tree says all in its message.
+            log.error("delivery failed", delivery=delivery.id, reason=str(error))  # noqa: TRY400  # An error of the tree says all in its message.
         except Exception:
             self.jobs_failed += 1
-            log.exception("delivery failed", delivery=delivery_id)
+            log.exception("delivery failed", delivery=delivery.id)
+
+    async def _hand_back(self, delivery: Delivery, place: str) -> None:
+        """Put it back into Redis, as soon as that answers: nobody else knows of it now."""
+        broker: Broker = self.ctx["broker"]
+        while True:
+            try:
+                await broker.hand_back(delivery, place)
+            except BrokerUnavailableError as error:
+                log.warning("not handed back yet", **_named(delivery), reason=str(error))
+                await asyncio.sleep(_HAND_BACK_SECONDS)
+            else:
+                return
 
     async def _drain(self) -> None:
         await self._call(self._on_drain)
@@ -235,3 +286,7 @@ class DeliveryWorker(StockWorker):
     async def _call(self, hook: StartupShutdown | None) -> None:
         if hook is not None:
             await hook(self.ctx)
+
+
+def _named(delivery: Delivery) -> dict[str, str]:
+    return {"delivery": delivery.id, "queue": delivery.queue}

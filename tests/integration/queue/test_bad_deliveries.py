@@ -72,11 +72,6 @@ async def test_what_is_not_of_arqs_form_is_refused(broker: Broker, payload: byte
     assert line["event"] == "delivery refused"
 
 
-async def test_an_unknown_function_is_named(broker: Broker) -> None:
-    [line] = await _serve(broker, call("newer", function="tidy_up"))
-    assert (line["event"], line["function"]) == ("function unknown", "tidy_up")
-
-
 async def test_a_delivery_without_content_is_logged(broker: Broker, redis_url: str) -> None:
     async with redis_client(redis_url, BROKER_DATABASE) as client:
         await client.zadd("tools", {"empty": -1})

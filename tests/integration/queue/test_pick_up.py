@@ -37,7 +37,7 @@ async def test_an_idle_worker_takes_a_delivery_at_once(broker: Broker) -> None:
     assert statistics.median(took) < SLOW_SECONDS
 
 
-async def test_an_idle_worker_sends_one_command_each_time_it_blocks(
+async def test_an_idle_worker_makes_two_calls_each_time_it_has_waited(
     broker: Broker, redis_url: str
 ) -> None:
     async with (
@@ -58,7 +58,13 @@ async def test_an_idle_worker_sends_one_command_each_time_it_blocks(
     assert after is not None
     sent = {name: count - before.get(name, 0) for name, count in after.items()}
     sent.pop("info")  # Ours.
-    assert {name: count for name, count in sent.items() if count} == {"bzmpop": 5}
+    # The second looks whether something deferred is due, by the server's clock.
+    assert {name: count for name, count in sent.items() if count} == {
+        "bzmpop": 5,
+        "evalsha": 5,
+        "time": 5,
+        "zrange": 5,
+    }
     assert took > BLOCK_SECONDS * 4
 
 
