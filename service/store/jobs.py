@@ -26,7 +26,8 @@ from service.store.moves import NOW, held, in_status, move, seconds, state_event
 from service.store.prepared import Prepared
 from service.store.records import Ending, Holder, Job, NewArtifact, NewJob
 from service.store.states import MOVES, Move, Reason, Status
-from service.store.tables import jobs, workers
+from service.store.tables import jobs
+from service.store.workers import has_lease
 
 _IS_WANTED = jobs.c.cancel_requested_at.is_(None)
 _IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
@@ -148,18 +149,7 @@ _REQUEST_CANCEL = Prepared(
     sa.select(_REQUESTED).add_cte(state_event(_REQUESTED, name=sa.literal("request_cancel")))
 )
 
-# A job is lost when its worker's row is gone (its name was taken over) or the lease in it has run
-# out. No lease counts as run out before the server itself has been up for a whole one: workers
-# could not renew theirs while it was down.
-_HAS_LEASE = sa.exists().where(
-    workers.c.id == jobs.c.worker_id,
-    sa.or_(
-        workers.c.lease_until > NOW,
-        sa.func.pg_postmaster_start_time()
-        > NOW - seconds(sa.bindparam("lease_seconds", type_=sa.Double)),
-        ~sa.bindparam("trusts_leases", type_=sa.Boolean),
-    ),
-)
+_HAS_LEASE = has_lease(jobs.c.worker_id)
 _IS_LOST = (in_status(frozenset({Status.RUNNING})), ~_HAS_LEASE)
 _LOST = (
     sa.select(jobs.c.id, jobs.c.worker)

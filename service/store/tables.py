@@ -164,3 +164,44 @@ tool_statistics = sa.Table(
     sa.Column("last_failure_at", _MOMENT),
     sa.Column("updated_at", _MOMENT, nullable=False, server_default=sa.func.now()),
 )
+
+# What jobs that are cleaned up leave to the statistics of their tools; see store/statistics.py.
+past_statistics = sa.Table(
+    "past_statistics",
+    metadata,
+    sa.Column("tool_name", sa.Text, primary_key=True),
+    sa.Column("successes", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.BigInteger, nullable=False),
+    sa.Column("cancels", sa.BigInteger, nullable=False),
+    sa.Column("durations", sa.BigInteger, nullable=False),
+    sa.Column("duration_sum_seconds", sa.Double, nullable=False),
+    sa.Column("duration_min_seconds", sa.Double),
+    sa.Column("duration_max_seconds", sa.Double),
+    sa.Column("last_run_at", _MOMENT),
+    sa.Column("last_success_at", _MOMENT),
+    sa.Column("last_failure_at", _MOMENT),
+)
+
+cron_runs = sa.Table(
+    "cron_runs",
+    metadata,
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("slot", _MOMENT, primary_key=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("worker", sa.Text),
+    sa.Column("worker_id", UUID(as_uuid=True)),
+    sa.Column("queued_at", _MOMENT, nullable=False, server_default=sa.func.now()),
+    sa.Column("started_at", _MOMENT),
+    sa.Column("finished_at", _MOMENT),
+    sa.Column("outcome", JSONB),
+    sa.Column("error", sa.Text),
+    sa.CheckConstraint("status IN ('waiting', 'running', 'done', 'failed', 'skipped')", "status"),
+    # Each round of recovery reads these alone.
+    sa.Index(
+        "ix_cron_runs_unfinished",
+        "name",
+        "slot",
+        postgresql_where=sa.text("status IN ('waiting', 'running')"),
+    ),
+)

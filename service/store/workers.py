@@ -60,6 +60,25 @@ class Held:
     terminates: bool
 
 
+def has_lease(worker_id: sa.ColumnElement[Any]) -> sa.ColumnElement[bool]:
+    """Say that the worker of that id may hold what it holds.
+
+    It is lost when its row is gone (its name was taken over) or the lease in it has run out. No
+    lease counts as run out before the server itself has been up for a whole one: workers could not
+    renew theirs while it was down. Takes the parameters `lease_seconds` and `trusts_leases`;
+    without trust only a missing row proves anything.
+    """
+    return sa.exists().where(
+        workers.c.id == worker_id,
+        sa.or_(
+            workers.c.lease_until > NOW,
+            sa.func.pg_postmaster_start_time()
+            > NOW - seconds(sa.bindparam("lease_seconds", type_=sa.Double)),
+            ~sa.bindparam("trusts_leases", type_=sa.Boolean),
+        ),
+    )
+
+
 _LEASE = NOW + seconds(sa.bindparam("lease_seconds", type_=sa.Double))
 _READ = sa.select(workers, (workers.c.lease_until > NOW).label("is_alive"))
 
@@ -149,3 +168,22 @@ async def mark_draining(connection: AsyncConnection, worker_id: UUID) -> None:
 async def sign_off(connection: AsyncConnection, worker_id: UUID) -> None:
     """Forget the worker. Jobs it still holds are lost at once, not after its lease."""
     await connection.execute(sa.delete(workers).where(workers.c.id == worker_id))
+
+
+async def forget_lost(connection: AsyncConnection, *, lost_seconds: float) -> list[str]:
+    """Forget workers whose lease ran out *lost_seconds* ago and who hold no job; name them.
+
+    None before the server itself has been up as long: while it was down, nobody could renew. One
+    that comes back after all signs on anew.
+    """
+    since = NOW - seconds(sa.literal(lost_seconds, sa.Double))
+    rows = await connection.execute(
+        sa.delete(workers)
+        .where(
+            workers.c.lease_until < since,
+            sa.func.pg_postmaster_start_time() < since,
+            ~sa.exists().where(jobs.c.worker_id == workers.c.id, jobs.c.status == Status.RUNNING),
+        )
+        .returning(workers.c.name)
+    )
+    return sorted(rows.scalars())

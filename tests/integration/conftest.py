@@ -32,7 +32,7 @@ async def migrated(migrated_url: str) -> AsyncGenerator[Database]:
 async def database(migrated: Database) -> Database:
     """Give the database with nothing in its tables."""
     async with migrated.connect() as connection:
-        for table in ("jobs", "workers", "tool_statistics"):
+        for table in ("jobs", "workers", "tool_statistics", "past_statistics", "cron_runs"):
             await connection.execute(sa.text(f"DELETE FROM {table}"))  # noqa: S608  # Our names.
     return migrated
 
