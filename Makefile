@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo serve test test-browser check format bench lock clean
+.PHONY: install demo serve test test-browser chaos check format bench lock clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed          ## the environment in .venv, with .venv/bin/data20 in it
@@ -34,6 +34,9 @@ test: $(VENV)/installed-dev         ## every test that needs no browser and no r
 
 test-browser: $(VENV)/installed-dev ## the pages and artifacts in a real Chromium
 	$(BIN)/python -m pytest -m browser
+
+chaos: $(VENV)/installed-dev        ## 20,000 jobs under continuous faults, and whether all held
+	$(BIN)/python -m tests.chaos --jobs 20000 --minutes 25 --each 100
 
 check: $(VENV)/installed-dev        ## format, lint, types, import rules
 	$(BIN)/ruff format --check .

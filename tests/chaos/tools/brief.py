@@ -1,0 +1,15 @@
+"""Live for a moment, and end well."""
+
+import argparse
+from pathlib import Path
+
+from _ticks import begin
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--ticks", type=Path, required=True, help="where signs of life are written")
+parser.add_argument("--seconds", type=float, default=0.0, help="how long it runs")
+
+ticks, seconds = begin(parser)
+ticks.live(seconds)
+Path("left.txt").write_text("left behind")
+ticks.write("end")
