@@ -10,6 +10,7 @@
     │   ├── JobNotFoundError
     │   └── ArtifactNotFoundError
     ├── InvalidParametersError    a job's parameters break its tool's schema
+    ├── InvalidRequestError       what is asked breaks a rule of the service
     ├── ToolBrokenError           the tool's file is there and cannot be read
     ├── JobFinishedError          the job has ended; nothing can change it
     ├── StoreUnavailableError     PostgreSQL does not answer
@@ -104,6 +105,14 @@ class InvalidParametersError(Data20Error):
             + "; ".join(violation.message for violation in violations)
         )
         self.tool_name = tool_name
+        self.violations = violations
+
+
+class InvalidRequestError(Data20Error):
+    """What is asked breaks a rule of the service or its tool; `violations` says where and how."""
+
+    def __init__(self, violations: list[Violation]) -> None:
+        super().__init__("; ".join(violation.message for violation in violations))
         self.violations = violations
 
 

@@ -134,7 +134,7 @@ def tools(
 
 
 @app.command(context_settings={"ignore_unknown_options": True})
-def run(
+def run(  # noqa: PLR0913  # One an option, as typer reads them.
     tool: Annotated[str, typer.Argument(help="Name of the tool.")],
     parameters: Annotated[
         list[str] | None,
@@ -143,12 +143,41 @@ def run(
     *,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Stay until it ends.")] = False,
     as_json: Json = False,
+    priority: Annotated[int | None, typer.Option(help="1 is first, 10 is last.")] = None,
+    queue: Annotated[str | None, typer.Option(help="Queue to wait in.")] = None,
+    delay: Annotated[float | None, typer.Option(help="Seconds to wait before it starts.")] = None,
+    at: Annotated[
+        str | None, typer.Option(help="Moment to start at, local time unless it has an offset.")
+    ] = None,
+    retries: Annotated[int | None, typer.Option(help="Further attempts if it fails.")] = None,
+    retry_delay: Annotated[
+        float | None, typer.Option(help="Seconds between a failure and the next attempt.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which it is killed.")
+    ] = None,
+    soft_time_limit: Annotated[
+        float | None, typer.Option(help="Seconds after which it is asked to stop.")
+    ] = None,
 ) -> None:
-    """Run a tool as a job."""
-    from service.cli.run import run_tool
+    """Run a tool as a job.
 
-    code = _await(run_tool(_settings(), tool, parameters or [], follows=follow, is_json=as_json))
-    raise typer.Exit(code)
+    A parameter that is called like one of these options is given as KEY=VALUE, without dashes.
+    """
+    from service.cli.run import read_moment, run_tool
+
+    options = {
+        "priority": priority,
+        "queue": queue,
+        "delay": delay,
+        "run_at": None if at is None else read_moment(at),
+        "max_retries": retries,
+        "retry_delay": retry_delay,
+        "time_limit": time_limit,
+        "soft_time_limit": soft_time_limit,
+    }
+    asking = run_tool(_settings(), tool, parameters or [], options, follows=follow, is_json=as_json)
+    raise typer.Exit(_await(asking))
 
 
 @jobs_menu.callback()

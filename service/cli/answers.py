@@ -1,7 +1,7 @@
 """What the API answers, as far as the command reads it."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 
 class ToolJson(TypedDict):
@@ -30,6 +30,7 @@ class AcceptedJson(TypedDict):
     job_id: str
     status: str
     message: str
+    next_attempt_at: NotRequired[str]
 
 
 class JobJson(TypedDict):

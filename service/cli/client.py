@@ -70,9 +70,14 @@ class ApiClient:
         """Return one tool."""
         return cast("ToolJson", await self._ask("GET", f"/api/tools/{quote(name, safe='')}"))
 
-    async def run(self, tool_name: str, parameters: Mapping[str, Any]) -> AcceptedJson:
-        """Ask for a job."""
-        body = {"tool_name": tool_name, "parameters": parameters}
+    async def run(
+        self,
+        tool_name: str,
+        parameters: Mapping[str, Any],
+        options: Mapping[str, Any] | None = None,
+    ) -> AcceptedJson:
+        """Ask for a job; *options* are what the request may say beside the parameters."""
+        body = {"tool_name": tool_name, "parameters": parameters, **(options or {})}
         return cast("AcceptedJson", await self._ask("POST", "/api/run", body=body))
 
     async def jobs(

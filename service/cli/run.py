@@ -1,7 +1,9 @@
 """`data20 run` and `data20 tools`: what can be run, and running it."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
 
 from service.cli.arguments import read_parameters
 from service.cli.client import ApiClient
@@ -9,7 +11,7 @@ from service.cli.exits import ExitCode
 from service.cli.tables import print_json, print_tool, print_tools
 from service.cli.watch import say, stay
 from service.config import Settings
-from service.errors import RefusedError
+from service.errors import RefusedError, UsageError
 
 
 async def show_tools(settings: Settings, name: str | None, *, is_json: bool) -> None:
@@ -23,15 +25,36 @@ async def show_tools(settings: Settings, name: str | None, *, is_json: bool) -> 
         print_json(found) if is_json else print_tools(found["tools"])
 
 
+def read_moment(text: str) -> str:
+    """Return *text* as ISO 8601 with an offset: this host's when it has none.
+
+    Raises UsageError when it is no moment.
+    """
+    try:
+        return datetime.fromisoformat(text).astimezone().isoformat()
+    except (ValueError, OverflowError):
+        raise UsageError(f"--at {text}: give a moment like 2030-01-31T08:00") from None
+
+
 async def run_tool(
-    settings: Settings, name: str, arguments: Sequence[str], *, follows: bool, is_json: bool
+    settings: Settings,
+    name: str,
+    arguments: Sequence[str],
+    options: Mapping[str, Any],
+    *,
+    follows: bool,
+    is_json: bool,
 ) -> ExitCode:
-    """Ask for a job and print its id; with *follows* stay with it until it has ended."""
+    """Ask for a job and print its id; with *follows* stay with it until it has ended.
+
+    *options* are those of `POST /api/run` beside the parameters; None leaves one out.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
     async with ApiClient(settings.api_url) as client:
         tool = await client.tool(name)
         if tool["broken"]:
             raise RefusedError(f"Tool {name} is broken: {tool['reason']}")
-        accepted = await client.run(name, read_parameters(arguments, tool["parameters"]))
+        accepted = await client.run(name, read_parameters(arguments, tool["parameters"]), given)
         job_id = accepted["job_id"]
         if follows:
             say(f"job {job_id}")
@@ -40,5 +63,7 @@ async def run_tool(
             print_json(accepted)
         else:
             sys.stdout.write(f"{job_id}\n")
-            say(f"{accepted['status']}; follow it with `data20 jobs logs -f {job_id}`")
+            start = accepted.get("next_attempt_at")
+            when = f" until {start}" if start else ""
+            say(f"{accepted['status']}{when}; follow it with `data20 jobs logs -f {job_id}`")
     return ExitCode.OK

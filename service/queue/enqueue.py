@@ -6,11 +6,19 @@ from uuid import UUID
 
 import structlog
 
-from service.errors import BrokerUnavailableError, JobNotFoundError, StoreUnavailableError
+from service.errors import (
+    BrokerUnavailableError,
+    InvalidRequestError,
+    JobNotFoundError,
+    StoreUnavailableError,
+    Violation,
+)
 from service.queue.broker import PATIENCE_SECONDS, Broker
+from service.queue.control import nudge_due
 from service.queue.delivery import Delivery
 from service.store import jobs, lookup, schedule
-from service.store.database import Database
+from service.store.database import Connection, Database
+from service.store.idempotency import Holding, RequestKey, take_key
 from service.store.ids import new_id
 from service.store.records import Job, NewJob, Waiting
 from service.store.states import Status
@@ -24,7 +32,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 
 async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
-    """Accept a job and hand it to arq.
+    """Accept a job and hand it to arq, or put it on the schedule when it is to start later.
 
     Returns it `queued`; still `pending` when Redis does not answer, and then the dispatcher
     delivers it later. Raises StoreUnavailableError when nothing was accepted.
@@ -32,14 +40,73 @@ async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
     job_id = new_id()
     is_sent = False
     try:
-        async with database.connect() as connection:
-            is_sent = True
-            job = await jobs.create(connection, new, job_id)
+        if new.is_immediate:
+            async with database.connect() as connection:
+                is_sent = True
+                job = await jobs.create(connection, new, job_id)
+        else:
+            async with database.begin() as connection:
+                is_sent = True
+                job = await _create_scheduled(connection, new, job_id)
     except StoreUnavailableError as error:
         if not is_sent:
             raise
         job = await _find_after_all(database, job_id, error)
-    return await enqueue(database, broker, job)
+    return await _hand_over(database, broker, job)
+
+
+async def submit_once(
+    database: Database, broker: Broker, new: NewJob, request: RequestKey
+) -> tuple[Job, bool]:
+    """Accept a job as `submit` does, unless an earlier request with the same key was accepted.
+
+    Returns the job, as it is now, and whether it is that earlier one. Raises InvalidRequestError
+    when the earlier request said something else.
+    """
+    job_id = new_id()
+    is_sent = False
+    try:
+        async with database.begin() as connection:
+            is_sent = True
+            holding = await take_key(connection, request, job_id)
+            if holding is None:
+                job = await _create_scheduled(connection, new, job_id)
+            else:
+                _check_same(request, holding)
+                job = await lookup.get_job(connection, holding.job_id)
+    except StoreUnavailableError as error:
+        if not is_sent:
+            raise
+        holding = None
+        job = await _find_after_all(database, job_id, error)
+    # Repeated too: whoever wrote it down the first time may have died before the delivery.
+    return await _hand_over(database, broker, job), holding is not None
+
+
+def _check_same(request: RequestKey, holding: Holding) -> None:
+    if request.body_hash != holding.body_hash:
+        message = "Idempotency-Key: an earlier request with this key had another body"
+        raise InvalidRequestError(
+            [Violation(("header", "Idempotency-Key"), "reused", message, request.key)]
+        )
+
+
+async def _create_scheduled(connection: Connection, new: NewJob, job_id: UUID) -> Job:
+    """Write the job down, `queued` already when it has to wait for its time."""
+    job = await jobs.create(connection, new, job_id)
+    if job.next_attempt_at is None:
+        return job
+    return await jobs.mark_enqueued(connection, job_id) or job
+
+
+async def _hand_over(database: Database, broker: Broker, job: Job) -> Job:
+    """Deliver a job that may start, or have dispatchers look when it may."""
+    if job.status is Status.PENDING:
+        return await enqueue(database, broker, job)
+    if job.attempt == 0 and job.next_attempt_at is not None:
+        wait = job.next_attempt_at - job.created_at  # Both by the clock of the store.
+        await nudge_due(broker, wait.total_seconds())
+    return job
 
 
 async def _find_after_all(database: Database, job_id: UUID, error: StoreUnavailableError) -> Job:

@@ -1,32 +1,43 @@
-"""From a tool and its parameters to the job that is to be: every default filled in."""
+"""From a tool, its parameters and a request's wishes to the job that is to be."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from service.config import Settings
+from service.queue.wishes import NO_WISHES, Wishes, check, settle_limits
 from service.store.records import NewJob
 from service.tools.tool import Tool
 
 DEFAULT_PRIORITY = 5
 """Priorities go from 1, which is served first, to 10."""
 
+_T = TypeVar("_T")
 
-def plan(tool: Tool, parameters: Mapping[str, Any], settings: Settings) -> NewJob:
-    """Return the job: what the tool says goes before the settings, but no limit above theirs."""
+
+def plan(
+    tool: Tool, parameters: Mapping[str, Any], settings: Settings, wishes: Wishes = NO_WISHES
+) -> NewJob:
+    """Return the job, every default filled in: the wish goes before the tool, the tool before us.
+
+    No limit is above the settings'. Raises InvalidRequestError for wishes that break a rule.
+    """
+    check(tool, settings, wishes)
     options = tool.options
-    hard = min(_first(options.time_limit, settings.time_limit), settings.time_limit)
-    soft = min(_first(options.soft_time_limit, settings.soft_time_limit), settings.soft_time_limit)
+    limits = settle_limits(tool, settings, wishes)
     return NewJob(
         tool_name=tool.name,
         parameters=dict(parameters),
-        queue=tool.queue,
-        priority=int(_first(options.priority, DEFAULT_PRIORITY)),
-        max_attempts=1 + int(_first(options.max_retries, settings.max_retries)),
-        retry_delay_seconds=_first(options.retry_delay, settings.retry_delay),
-        soft_limit_seconds=min(soft, hard),
-        hard_limit_seconds=hard,
+        queue=_first(wishes.queue, tool.queue),
+        priority=_first(wishes.priority, options.priority, DEFAULT_PRIORITY),
+        max_attempts=1 + _first(wishes.max_retries, options.max_retries, settings.max_retries),
+        retry_delay_seconds=_first(wishes.retry_delay, options.retry_delay, settings.retry_delay),
+        soft_limit_seconds=limits.soft,
+        hard_limit_seconds=limits.hard,
+        delay_seconds=wishes.delay,
+        run_at=wishes.run_at,
     )
 
 
-def _first(of_tool: float | None, of_service: float) -> float:
-    return of_service if of_tool is None else of_tool
+def _first(*given: _T | None) -> _T:
+    """Return the first that is not None; the last one never is."""
+    return next(each for each in given if each is not None)

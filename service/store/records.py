@@ -91,6 +91,11 @@ class NewJob:
     delay_seconds: float | None = None
     run_at: datetime | None = None
 
+    @property
+    def is_immediate(self) -> bool:
+        """True when nothing keeps it from starting at once."""
+        return self.run_at is None and not self.delay_seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Holder:

@@ -126,6 +126,22 @@ artifacts = sa.Table(
     sa.UniqueConstraint("job_id", "name"),
 )
 
+idempotency_keys = sa.Table(
+    "idempotency_keys",
+    metadata,
+    sa.Column("owner", sa.Text, primary_key=True),
+    sa.Column("key", sa.Text, primary_key=True),
+    sa.Column("body_hash", sa.LargeBinary, nullable=False),
+    sa.Column("job_id", UUID(as_uuid=True), nullable=False),
+    sa.Column("created_at", _MOMENT, nullable=False, server_default=sa.func.now()),
+    # The key is taken before its job is there, in one transaction.
+    sa.ForeignKeyConstraint(
+        ["job_id"], ["jobs.id"], ondelete="CASCADE", deferrable=True, initially="DEFERRED"
+    ),
+    sa.Index("ix_idempotency_keys_job_id", "job_id"),
+    sa.Index("ix_idempotency_keys_created_at", "created_at"),
+)
+
 workers = sa.Table(
     "workers",
     metadata,

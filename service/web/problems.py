@@ -80,7 +80,9 @@ async def refuse(request: Request, error: Exception) -> Response:
     """Answer an error of our own tree."""
     if isinstance(error, MalformedBodyError):
         return problem(HTTPStatus.BAD_REQUEST, str(error))
-    if isinstance(error, WrongRequestError | errors.InvalidParametersError):
+    if isinstance(
+        error, WrongRequestError | errors.InvalidParametersError | errors.InvalidRequestError
+    ):
         return problem(HTTPStatus.UNPROCESSABLE_ENTITY, [_field(v) for v in error.violations])
     if isinstance(error, errors.StoreUnavailableError):
         # Its reason names hosts and users: that is for the log.

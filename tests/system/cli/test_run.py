@@ -1,3 +1,5 @@
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.system.cli.commands import complaint, data20, succeed, succeed_with_json
@@ -98,3 +100,41 @@ def test_nothing_that_was_refused_became_a_job(stack: RunningStack) -> None:
     before = succeed(stack, "jobs", "--tool", "mark")
     complaint(stack, 4, "run", "mark", "--follow")
     assert succeed(stack, "jobs", "--tool", "mark") == before
+
+
+def test_what_the_options_say_stands_in_the_job(stack: RunningStack) -> None:
+    limits = ["--time-limit", "20", "--soft-time-limit", "10"]
+    order = ["--priority", "2", "--queue", "default", "--retries", "0", "--retry-delay", "1.5"]
+    job = succeed_with_json(stack, "run", "speak", "lines=1", *limits, *order, "-f", "--json")
+    assert (job["time_limit"], job["soft_time_limit"]) == (20, 10)
+    assert (job["priority"], job["queue"], job["max_attempts"]) == (2, "default", 1)
+    assert job["parameters"] == {"lines": 1}
+
+
+def test_a_job_for_later_says_when_it_starts(stack: RunningStack) -> None:
+    delayed = data20(stack, "run", "speak", "--delay", "3600")
+    timed = data20(stack, "run", "speak", "--at", "2100-01-01T00:00")
+    assert "queued until 20" in delayed.stderr
+    assert timed.returncode == 4
+    assert "run_at: must be at most a year ahead" in timed.stderr
+    succeed(stack, "jobs", "cancel", delayed.stdout.strip())
+
+
+def test_a_moment_without_an_offset_is_local_time(stack: RunningStack) -> None:
+    soon = (datetime.now().astimezone() + timedelta(hours=2)).replace(microsecond=0)
+    job_id = succeed(stack, "run", "speak", "--at", soon.replace(tzinfo=None).isoformat()).strip()
+    job = succeed_with_json(stack, "jobs", "show", job_id, "--json")
+    assert datetime.fromisoformat(job["next_attempt_at"]) == soon
+    succeed(stack, "jobs", "cancel", job_id)
+
+
+def test_a_moment_that_is_none_is_a_usage_error(stack: RunningStack) -> None:
+    said = complaint(stack, 2, "run", "speak", "--at", "noon")
+    assert said == "--at noon: give a moment like 2030-01-31T08:00"
+
+
+def test_an_option_that_breaks_a_rule_is_refused_by_the_api(stack: RunningStack) -> None:
+    said = complaint(stack, 4, "run", "speak", "--time-limit", "7200", "--queue", "other")
+    assert "queue: " in said
+    said = complaint(stack, 4, "run", "speak", "--time-limit", "7200")
+    assert said == "time_limit: must be at most 3600 seconds, the limit of this service"
