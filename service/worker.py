@@ -16,6 +16,7 @@ from service.jobs.context import Context
 from service.jobs.lease import identify
 from service.jobs.lifecycle import Lifecycle
 from service.jobs.run_tool import run_tool
+from service.jobs.run_waiting import run_waiting
 from service.log import configure_logging
 from service.queue.broker import Broker
 from service.queue.worker import DeliveryWorker
@@ -61,6 +62,7 @@ class Worker(DeliveryWorker):
             on_startup=lifecycle.start,
             on_drain=lifecycle.drain,
             on_overdue=lifecycle.release,
+            from_store=run_waiting,
             on_shutdown=lifecycle.end,
             ctx={"context": context, "broker": context.broker},
             **given,

@@ -53,6 +53,7 @@ def identify(settings: Settings, isolation: Isolation) -> Identity:
         queues=settings.queues,
         concurrency=settings.concurrency,
         isolation=isolation,
+        is_standby=False,
     )
 
 

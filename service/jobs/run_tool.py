@@ -39,17 +39,33 @@ async def run_tool(ctx: dict[str, Any], job_id: object) -> None:
         if job is None:
             log.info("not claimed", job_id=str(wanted))
             return  # Cancelled, or not yet due, or unknown, or another delivery won.
-        running.fence = job.fence
-        if context.is_draining:
-            running.stop.request(StopKind.RELEASE)
-        await announce(context.broker, job)
-        try:
-            await _attempt(context, job, running.stop)
-        except Exception:
-            log.exception("attempt broken off", job_id=str(wanted))
-            await _give_up(context, job)
+        await _run(context, job, running)
     finally:
         del context.running[wanted]
+
+
+async def run_claimed(context: Context, job: Job) -> None:
+    """Take a job that was claimed here, without a delivery, to its result."""
+    if job.id in context.running:
+        # A delivery of it came while we claimed it, and knows the claim for one of this worker's.
+        return
+    running = context.running[job.id] = Running()
+    try:
+        await _run(context, job, running)
+    finally:
+        del context.running[job.id]
+
+
+async def _run(context: Context, job: Job, running: Running) -> None:
+    running.fence = job.fence
+    if context.is_draining:
+        running.stop.request(StopKind.RELEASE)
+    await announce(context.broker, job)
+    try:
+        await _attempt(context, job, running.stop)
+    except Exception:
+        log.exception("attempt broken off", job_id=str(job.id))
+        await _give_up(context, job)
 
 
 def _read_id(job_id: object) -> UUID | None:

@@ -29,8 +29,8 @@ from service.store.states import MOVES, Move, Reason, Status
 from service.store.tables import jobs
 from service.store.workers import has_lease
 
-_IS_WANTED = jobs.c.cancel_requested_at.is_(None)
-_IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
+IS_WANTED = jobs.c.cancel_requested_at.is_(None)
+IS_DUE = sa.func.coalesce(jobs.c.next_attempt_at, sa.text("'-infinity'::timestamptz")) <= NOW
 _NO_FACTS: Mapping[str, Any] = {"facts": {}}
 
 DELIVERY_GRACE_SECONDS = 2.0
@@ -77,40 +77,37 @@ _ENQUEUE = Prepared(
         {"deliver_at": sa.case((jobs.c.next_attempt_at > NOW, jobs.c.next_attempt_at))},
     )
 )
-_CLAIM = Prepared(
-    move(
-        Move.CLAIM,
-        (*_BY_ID, _IS_WANTED, _IS_DUE),
-        {
-            "fence": jobs.c.fence + 1,
-            "attempt": jobs.c.attempt + 1,
-            "worker": sa.bindparam("holder_name"),
-            "worker_id": sa.bindparam("holder_id", type_=jobs.c.worker_id.type),
-            "queued_at": sa.func.coalesce(jobs.c.queued_at, NOW),
-            "started_at": NOW,
-            "progress": None,
-            "progress_message": None,
-            "reason": None,
-            "message": None,
-            "return_code": None,
-            "duration_seconds": None,
-        },
-    )
-)
+# What a claim changes, whoever chose the job.
+CLAIMED: Mapping[str, Any] = {
+    "fence": jobs.c.fence + 1,
+    "attempt": jobs.c.attempt + 1,
+    "worker": sa.bindparam("holder_name"),
+    "worker_id": sa.bindparam("holder_id", type_=jobs.c.worker_id.type),
+    "queued_at": sa.func.coalesce(jobs.c.queued_at, NOW),
+    "started_at": NOW,
+    "progress": None,
+    "progress_message": None,
+    "reason": None,
+    "message": None,
+    "return_code": None,
+    "duration_seconds": None,
+}
+_CLAIM = Prepared(move(Move.CLAIM, (*_BY_ID, IS_WANTED, IS_DUE), CLAIMED))
+
 # Of a cancel and an end, the one that commits first wins: an end finds no row once a cancel was
 # promised, and its owner reads the row again and stops the job.
 _ENDS = {
     Move.COMPLETE: Prepared(
-        move(Move.COMPLETE, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
+        move(Move.COMPLETE, held(IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
     ),
     Move.FAIL: Prepared(
-        move(Move.FAIL, held(_IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
+        move(Move.FAIL, held(IS_WANTED), _ENDED, leaves_result=True, leaves_artifacts=True)
     ),
     Move.STOP: Prepared(move(Move.STOP, held(), _ENDED, leaves_result=True, leaves_artifacts=True)),
     Move.RETRY: Prepared(
         move(
             Move.RETRY,
-            held(_IS_WANTED),
+            held(IS_WANTED),
             {**_ENDED, "next_attempt_at": _RETRY_AT, "deliver_at": _RETRY_AT},
             leaves_result=True,
         )
@@ -119,7 +116,7 @@ _ENDS = {
 _RELEASE = Prepared(
     move(
         Move.RELEASE,
-        held(_IS_WANTED),
+        held(IS_WANTED),
         {
             "attempt": jobs.c.attempt - 1,
             "deliver_at": NOW,
@@ -164,7 +161,7 @@ _IS_POISON = _LOSSES >= sa.bindparam("max_losses")
 
 def _by_fate(*, cancelled: Any, poison: Any, rescued: Any) -> sa.Case[Any]:  # noqa: ANN401
     """Choose by what becomes of a lost job; *Any* is whatever the column holds."""
-    return sa.case((~_IS_WANTED, cancelled), (_IS_POISON, poison), else_=rescued)
+    return sa.case((~IS_WANTED, cancelled), (_IS_POISON, poison), else_=rescued)
 
 
 _RESCUED = (

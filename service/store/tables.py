@@ -158,6 +158,7 @@ workers = sa.Table(
     sa.Column("started_at", _MOMENT, nullable=False, server_default=sa.func.now()),
     sa.Column("lease_until", _MOMENT, nullable=False),
     sa.Column("is_draining", sa.Boolean, nullable=False, server_default=sa.false()),
+    sa.Column("is_standby", sa.Boolean, nullable=False, server_default=sa.false()),
 )
 
 tool_statistics = sa.Table(

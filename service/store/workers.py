@@ -31,6 +31,8 @@ class Identity:
     queues: tuple[str, ...]
     concurrency: int
     isolation: str
+    is_standby: bool
+    """Runs jobs only while no worker can, as the API does; not a worker to be counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,7 @@ async def register(
         "queues": list(who.queues),
         "concurrency": who.concurrency,
         "isolation": who.isolation,
+        "is_standby": who.is_standby,
     }
     changed = {**given, "started_at": NOW, "lease_until": _LEASE, "is_draining": False}
     statement = (
@@ -156,6 +159,17 @@ async def renew(
         Held(row.id, row.fence, row.cancel_requested_at is not None, row.cancel_terminates)
         for row in rows
     ]
+
+
+async def served_queues(connection: AsyncConnection, *, trusts_leases: bool) -> frozenset[str]:
+    """Return the queues that a worker serves; one that drains is expected back.
+
+    Without *trusts_leases* a worker counts although its lease has run out.
+    """
+    served = sa.select(sa.func.unnest(workers.c.queues)).where(~workers.c.is_standby)
+    if trusts_leases:
+        served = served.where(workers.c.lease_until > NOW)
+    return frozenset((await connection.execute(served)).scalars())
 
 
 async def mark_draining(connection: AsyncConnection, worker_id: UUID) -> None:

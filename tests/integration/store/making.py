@@ -45,6 +45,7 @@ def identity(holder: Holder, **changes: object) -> Identity:
         queues=("tools",),
         concurrency=4,
         isolation="none",
+        is_standby=False,
     )
     return replace(known, **changes)  # pyright: ignore[reportArgumentType]  # Tests name real fields.
 
