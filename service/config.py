@@ -179,6 +179,11 @@ class Settings(BaseSettings):
         return (self.workspace_dir or self.var_dir / "workspaces").absolute()
 
     @cached_property
+    def spool(self) -> Path:
+        """Folder of the ends of jobs that PostgreSQL could not be told of, absolute."""
+        return (self.var_dir / "spool").absolute()
+
+    @cached_property
     def artifacts(self) -> Path:
         """Folder of the stored artifacts, absolute."""
         return (self.artifacts_dir or self.var_dir / "artifacts").absolute()

@@ -89,6 +89,7 @@ async def _follow(
                 )
             finally:
                 process.kill()  # Before the sink is waited for, whatever brought us here.
+            sink.ended()
             duration_seconds = asyncio.get_running_loop().time() - begun_at
             await transcript.finish()
     except BaseExceptionGroup as errors:

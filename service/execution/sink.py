@@ -25,6 +25,10 @@ class Sink(Protocol):
     pipe, and in the end the tool waits too. An error raised here ends the run, and its tree.
     """
 
+    def ended(self) -> None:
+        """Hear that the tool is gone: what comes from now on is the rest of what it has said."""
+        ...
+
     async def log(self, lines: Sequence[LogLine]) -> None:
         """Take the next lines, at least one."""
         ...

@@ -10,6 +10,7 @@ from service.execution.artifacts import StoredArtifact
 from service.execution.environment import build_environment
 from service.execution.outcome import Outcome
 from service.execution.runner import Invocation, run
+from service.execution.sink import LogLine
 from service.execution.stop import Stop
 from service.execution.tail import NO_TAIL
 from service.execution.workspace import Workspace, create_workspace, remove_workspace
@@ -33,6 +34,7 @@ class Attempt:
         self._job = job
         self._stop = stop
         self._workspace: Workspace | None = None
+        self._journal = Journal(context.database, job, stop)
 
     async def run(self) -> Outcome:
         """Run the tool to its end; nothing of its processes is left then."""
@@ -46,9 +48,8 @@ class Attempt:
         except OSError as error:
             log.error("no workspace", job_id=str(self._job.id), reason=str(error))  # noqa: TRY400  # The reason says all.
             return _not_started(Reason.ERROR, f"{here}: no workspace: {error.strerror}")
-        journal = Journal(self._context.database, self._job, self._stop)
         context = self._context
-        return await run(invocation, journal, self._stop, context.isolation, context.hold)
+        return await run(invocation, self._journal, self._stop, context.isolation, context.hold)
 
     async def _prepare(self) -> Invocation:
         """Make the workspace, and say what is to be run in it."""
@@ -76,6 +77,14 @@ class Attempt:
             log_limit_bytes=context.settings.log_limit_mb * _MEGABYTE,
             tag=f"{job.id}:{job.fence}",
         )
+
+    @property
+    def unwritten(self) -> tuple[int, tuple[LogLine, ...]]:
+        """The last number of an event that was stored, and the lines that could not be, after it.
+
+        There are such only when PostgreSQL was away as the tool ended.
+        """
+        return self._journal.last_seq, self._journal.unwritten
 
     async def keep_artifacts(self) -> list[NewArtifact]:
         """Copy what the tool left into the artifact store. Raises OSError, as for a full disk."""

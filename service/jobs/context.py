@@ -11,6 +11,7 @@ from service.execution.stop import Stop, StopKind
 from service.jobs.ledger import Ledger
 from service.jobs.regularity import Regularity
 from service.jobs.rounds import Alarm
+from service.jobs.spool import Spool
 from service.queue.broker import Broker
 from service.store.database import Database
 from service.store.records import Holder
@@ -51,8 +52,10 @@ class Context:
     """Rings when the dispatcher should look."""
     regularity: Regularity = field(init=False)
     ledger: Ledger = field(init=False)
+    spool: Spool = field(init=False)
 
     def __post_init__(self) -> None:
+        self.spool = Spool(self.settings.spool)
         self.ledger = Ledger(self.database, self.holder)
         self.regularity = Regularity(self.settings.lease_seconds)
 

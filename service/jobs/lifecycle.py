@@ -12,6 +12,7 @@ from service.errors import StoreUnavailableError, WorkerNameTakenError
 from service.execution.stop import StopKind
 from service.jobs.context import Context
 from service.jobs.dispatch import dispatch
+from service.jobs.finish import replay
 from service.jobs.journal import until_stored
 from service.jobs.lease import heartbeat, sign_on
 from service.jobs.rescue import rescue
@@ -106,6 +107,7 @@ class Lifecycle:
 
     async def _has_signed_on(self, rival: Worker | None) -> bool:
         try:
+            await replay(self._context)  # Before the jobs that it is of count as lost.
             await sign_on(self._context)
         except StoreUnavailableError as error:
             log.warning("store away, waiting", reason=str(error))

@@ -1,7 +1,6 @@
 """The job function behind every tool: one delivery, from claim to result."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -12,13 +11,15 @@ from service.execution.outcome import Outcome
 from service.execution.stop import Stop, StopKind
 from service.jobs.attempt import Attempt
 from service.jobs.context import Context, Running
+from service.jobs.finish import finish
 from service.jobs.journal import until_stored
+from service.jobs.spool import End
 from service.jobs.verdict import judge
 from service.queue.control import nudge_due
 from service.queue.updates import announce
-from service.store import jobs, lookup
+from service.store import lookup
 from service.store.records import Ending, Job, NewArtifact
-from service.store.states import MOVES, Move, Reason, Status
+from service.store.states import MOVES, Reason, Status
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -104,7 +105,8 @@ async def _attempt(context: Context, job: Job, stop: Stop) -> None:
         outcome = await attempt.run()
         move = judge(job, outcome.reason)
         kept = await _keep_artifacts(attempt, job) if MOVES[move].target.is_final else []
-        finished = await _finish(context, job, move, _ending(outcome, kept))
+        end = End(job.id, job.fence, move, _ending(outcome, kept), *attempt.unwritten)
+        finished = await finish(context, job, end)
         if finished is None:
             log.warning("overtaken", job_id=str(job.id), fence=job.fence)
             await attempt.forget_artifacts()
@@ -123,7 +125,8 @@ async def _give_up(context: Context, job: Job) -> None:
         return_code=None,
         duration_seconds=0.0,
     )
-    finished = await _finish(context, job, judge(job, Reason.ERROR), broken)
+    move = judge(job, Reason.ERROR)
+    finished = await finish(context, job, End(job.id, job.fence, move, broken, job.last_seq))
     if finished is not None:
         await announce(context.broker, finished)
         await _schedule(context, finished)
@@ -144,33 +147,6 @@ async def _keep_artifacts(attempt: Attempt, job: Job) -> list[NewArtifact]:
         # The job's state comes first: without its files it still ends as it did.
         log.error("artifacts lost", job_id=str(job.id), reason=str(error))  # noqa: TRY400  # The reason says all.
         return []
-
-
-async def _finish(context: Context, job: Job, move: Move, ending: Ending) -> Job | None:
-    """Write down how it ended; `None` when the job is somebody else's by now.
-
-    The move finds no row when somebody has cancelled the job meanwhile: then it ends as cancelled.
-    Or an earlier try of ours was committed and its answer lost: then the result stored is ours.
-    """
-
-    async def write() -> Job | None:
-        done = await context.ledger.end(move, job, ending)
-        if done is not None:
-            return done
-        async with context.database.connect() as connection:
-            try:
-                now = await lookup.get_detail(connection, job.id)
-            except JobNotFoundError:
-                return None
-            if now.job.fence != job.fence:
-                return None
-            if now.job.status is Status.RUNNING:
-                stopped = replace(ending, reason=Reason.CANCELLED, message="Cancelled")
-                return await jobs.stop(connection, job, stopped)
-            is_ours = now.result is not None and now.result.fence == job.fence
-            return now.job if is_ours else None
-
-    return await until_stored(write, what="end of a job")
 
 
 def _ending(outcome: Outcome, kept: Sequence[NewArtifact]) -> Ending:

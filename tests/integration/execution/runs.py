@@ -23,6 +23,9 @@ class MemorySink:
         self.batches: list[list[LogLine]] = []
         self.told: list[tuple[float | None, str | None]] = []
 
+    def ended(self) -> None:
+        """Remember nothing of it."""
+
     async def log(self, lines: Sequence[LogLine]) -> None:
         """Remember a batch."""
         self.batches.append(list(lines))

@@ -18,6 +18,9 @@ TREE = Path(__file__).with_name("tree.py")
 class PrintingSink:
     """Prints what the tool says."""
 
+    def ended(self) -> None:
+        """Keep it to itself."""
+
     async def log(self, lines: Sequence[LogLine]) -> None:
         """Print them at once."""
         for line in lines:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator
 import pytest
 
 from service.embedded.servers import EmbeddedServers
-from service.errors import StoreUnavailableError
 from service.store import workers
 from service.store.records import Job
 from service.store.states import Status
@@ -177,11 +176,9 @@ async def _until_renewed(world: World) -> None:
     """
 
     async def are_alive() -> bool:
-        try:
-            async with world.context.database.connect() as connection:
-                return all(each.is_alive for each in await workers.all_workers(connection))
-        except StoreUnavailableError:  # Our own connections are of before the outage.
-            return False
+        async with world.context.database.connect() as connection:
+            return all(each.is_alive for each in await workers.all_workers(connection))
 
+    await world.reconnected()
     await until(are_alive, what="every lease to be renewed", within=PATIENCE_SECONDS)
     await asyncio.sleep(2 * LEASE_SECONDS)

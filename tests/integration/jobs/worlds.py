@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from service.config import Settings
+from service.errors import StoreUnavailableError
 from service.execution.isolation import Isolation
 from service.execution.leftovers import find_leftovers
 from service.jobs.context import Context
@@ -97,6 +98,17 @@ class World:
         delivery = asyncio.create_task(self.deliver(job.id))
         await until(lambda: self.lines(job), what="the tool to say something")
         return delivery
+
+    async def reconnected(self) -> None:
+        """Return when the store answers again, on a connection of after its outage."""
+
+        async def answers() -> bool:
+            try:
+                return bool(await self.context.database.version())
+            except StoreUnavailableError:
+                return False
+
+        await until(answers, what="the store to answer", within=60)
 
     async def read(self, job: Job) -> Job:
         """Return the job as it is now."""
