@@ -9,12 +9,14 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from service.config import Settings, load_settings
+from service.cron import CRON_JOBS
 from service.errors import Data20Error, SettingsError
 from service.execution.artifacts import ArtifactStore
 from service.queue.broker import Broker
+from service.queue.timetable import read_timetable
 from service.store.database import Database
 from service.tools.catalog import Catalog
-from service.web import artifacts, jobs, problems, run, system, tools
+from service.web import artifacts, cron, health, jobs, problems, run, system, tools
 from service.web.headers import SafeHeaders
 from service.web.state import State
 
@@ -22,6 +24,7 @@ ROUTES = [
     Route("/", system.index),
     Route("/health", system.health),
     Route("/ready", system.ready),
+    Route("/api/health", health.show_health),
     Route("/api/run", run.create_job, methods=["POST"]),
     Route("/api/tools", tools.list_tools),
     Route("/api/tools/{name}", tools.show_tool),
@@ -30,6 +33,8 @@ ROUTES = [
     Route("/api/jobs/{job_id:uuid}/logs", jobs.show_logs),
     Route("/api/jobs/{job_id:uuid}/artifacts", artifacts.list_artifacts),
     Route("/api/jobs/{job_id:uuid}/artifacts/{name:path}", artifacts.download_artifact),
+    Route("/api/cron", cron.show_timetable),
+    Route("/api/statistics", cron.show_statistics),
 ]
 
 EXCEPTION_HANDLERS = {
@@ -62,6 +67,7 @@ def create_app(settings: Settings | None = None) -> Starlette:
                 broker=broker,
                 catalog=Catalog(known.tools_dir),
                 artifacts=ArtifactStore(known.artifacts),
+                timetable=read_timetable(CRON_JOBS),
             )
         finally:
             await broker.close()

@@ -128,6 +128,9 @@ class Settings(BaseSettings):
     artifacts_limit_mb: int = Field(default=1024, ge=1)
     """Megabytes of files kept of one attempt; a file that would exceed it is left out."""
 
+    retention_hours: float = Field(default=48, ge=0)
+    """Hours that a job is kept after its end, with its output, events and files."""
+
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")
     """Least severe message that is logged: `debug`, `info`, `warning` or `error`."""
 

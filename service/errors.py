@@ -16,6 +16,7 @@
     ├── StoreUnavailableError     PostgreSQL does not answer
     │   └── StoreDownError        it is known not to run: nobody gets an answer
     ├── BrokerUnavailableError    Redis does not answer
+    ├── StoppingError             this worker stops before it is done
     ├── WorkerNameTakenError      a live worker has this name
     └── EmbeddedServerError       an embedded server does not start
         └── AlreadyOwnedError     another process runs the servers in this folder
@@ -147,6 +148,10 @@ class StoreDownError(StoreUnavailableError):
 
 class BrokerUnavailableError(Data20Error):
     """Redis does not answer. What was accepted is kept and delivered later."""
+
+
+class StoppingError(Data20Error):
+    """This worker is stopping; somebody else takes up what it has not finished."""
 
 
 class WorkerNameTakenError(Data20Error):

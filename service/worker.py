@@ -3,12 +3,15 @@
 `data20 worker` and `arq service.worker.WorkerSettings` start the same worker.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import arq.worker
+from arq.cron import CronJob
 from arq.worker import Function, func
 
 from service.config import Settings, load_settings
+from service.cron import CRON_JOBS
 from service.errors import SettingsError
 from service.execution.artifacts import ArtifactStore
 from service.execution.isolation import Isolation, detect_isolation
@@ -19,11 +22,13 @@ from service.jobs.run_tool import run_tool
 from service.jobs.run_waiting import run_waiting
 from service.log import configure_logging
 from service.queue.broker import Broker
+from service.queue.timetable import read_timetable
 from service.queue.worker import DeliveryWorker
 from service.store.database import Database
 from service.tools.catalog import Catalog
 
 FUNCTIONS: list[Function] = [func(run_tool, name="run_tool")]
+"""What is delivered when somebody asks for it; what the timetable names is known besides."""
 
 _SPARE_CONNECTIONS = 7
 """For heartbeat, rescue and the lease's end, and two each for the dispatcher and its looks at
@@ -43,6 +48,7 @@ class Worker(DeliveryWorker):
         self,
         functions: list[Function] = FUNCTIONS,
         *,
+        cron_jobs: Sequence[CronJob] = CRON_JOBS,
         settings: Settings | None = None,
         isolation: Isolation | None = None,
         **given: Any,  # noqa: ANN401  # arq's own parameters.
@@ -51,9 +57,9 @@ class Worker(DeliveryWorker):
         if settings is None:  # Started by arq's command, whose logging knows none of ours.
             configure_logging(known.log_level, known.log_format)
         context = make_context(known, isolation or detect_isolation())
-        lifecycle = Lifecycle(context)
+        lifecycle = Lifecycle(context, read_timetable(cron_jobs))
         super().__init__(
-            functions,
+            [*functions, *(func(each.coroutine, name=each.name) for each in cron_jobs)],
             queues=known.queues,
             max_jobs=known.concurrency,
             fair_seconds=known.fair_seconds,
@@ -73,6 +79,7 @@ class WorkerSettings:
     """For `arq service.worker.WorkerSettings`; everything else is in the environment."""
 
     functions = FUNCTIONS
+    cron_jobs = CRON_JOBS
 
 
 def make_context(settings: Settings, isolation: Isolation) -> Context:

@@ -3,7 +3,8 @@
 import asyncio
 import inspect
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import contextmanager
 from typing import TypeVar, cast
 
 T = TypeVar("T")
@@ -26,3 +27,11 @@ async def until(condition: Callable[[], T | Awaitable[T]], *, what: str, within:
         if time.monotonic() > deadline:
             raise AssertionError(f"Waited {within:g} s in vain for {what}")
         await asyncio.sleep(PAUSE_SECONDS)
+
+
+@contextmanager
+def at_most(seconds: float) -> Generator[None]:
+    """Fail when what stands within takes longer."""
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < seconds

@@ -6,6 +6,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from service.execution.artifact_copies import Copier, Copy
 from service.execution.artifact_names import Skip, guess_media_type, is_hidden
 
 _INCOMING = ".incoming"
+_ID_LENGTH = len(str(UUID(int=0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +85,22 @@ class ArtifactStore:
     async def delete_attempt(self, job_id: UUID, fence: int) -> None:
         """Delete what one claim of a job left; there may be nothing. Raises OSError."""
         await asyncio.to_thread(self._delete_attempt, job_id, fence)
+
+    async def find_jobs(self, *, older_than_hours: float) -> set[UUID]:
+        """Return the ids of the jobs whose files have lain here so long, finished or not.
+
+        Raises OSError.
+        """
+        return await asyncio.to_thread(self._find_jobs, time.time() - older_than_hours * 3600)
+
+    def _find_jobs(self, before: float) -> set[UUID]:
+        found: set[UUID] = set()
+        for folder in (self._folder, self._folder / _INCOMING):
+            for entry in os.scandir(folder) if folder.is_dir() else ():
+                with contextlib.suppress(ValueError, FileNotFoundError):  # Not ours, or just gone.
+                    if entry.stat(follow_symlinks=False).st_mtime <= before:
+                        found.add(UUID(entry.name[:_ID_LENGTH]))
+        return found
 
     def _collect(self, work: Path, job_id: UUID, fence: int, limit_bytes: int) -> Collection:
         incoming = self._folder / _INCOMING

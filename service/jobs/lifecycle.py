@@ -19,8 +19,10 @@ from service.jobs.rescue import rescue
 from service.jobs.restore import restore
 from service.jobs.rounds import every, when_due
 from service.jobs.sweep import sweep
+from service.jobs.timekeeper import Timekeeper
 from service.queue.cancelling import cancel_all
 from service.queue.control import Due, Wish, listen
+from service.queue.timetable import Timetable
 from service.store import workers
 from service.store.workers import Worker
 
@@ -33,8 +35,9 @@ _SWEEP_SECONDS = 3600.0
 class Lifecycle:
     """The hooks that arq's worker calls; each is handed arq's own context and needs ours only."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, timetable: Timetable = ()) -> None:
         self._context = context
+        self._timekeeper = Timekeeper(context, timetable)
         self._chores: list[asyncio.Task[None]] = []
 
     async def start(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature.
@@ -55,8 +58,10 @@ class Lifecycle:
                 name="dispatch",
             ),
             every(settings.dispatch_seconds, partial(restore, context), name="restore"),
+            every(settings.dispatch_seconds, self._timekeeper.recover, name="cron recovery"),
             every(_SWEEP_SECONDS, partial(sweep, context), name="sweep"),
-            # It ends by itself only when something unforeseen broke it.
+            # These end by themselves only when something broke them.
+            every(_PAUSE_SECONDS, self._timekeeper.keep, name="cron"),
             every(_PAUSE_SECONDS, partial(listen, context.broker, self._heed), name="control"),
         )
         self._chores = [asyncio.create_task(chore) for chore in chores]
@@ -84,6 +89,7 @@ class Lifecycle:
     async def end(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature.
         """Sign off and close everything."""
         await cancel_all(self._chores)
+        await self._timekeeper.close()
         context = self._context
         await context.ledger.settle()
         with contextlib.suppress(StoreUnavailableError):

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from service.config import Settings
 from service.execution.artifacts import ArtifactStore
 from service.queue.broker import Broker
+from service.queue.timetable import Timetable
 from service.store.database import Database
 from service.tools.catalog import Catalog
 
@@ -19,6 +20,7 @@ class State(TypedDict):
     broker: Broker
     catalog: Catalog
     artifacts: ArtifactStore
+    timetable: Timetable
 
 
 ApiRequest: TypeAlias = Request[State]

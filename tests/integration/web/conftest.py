@@ -4,6 +4,7 @@ import shutil
 import tempfile
 from collections.abc import AsyncGenerator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from httpx2 import AsyncClient
@@ -14,6 +15,7 @@ from service.embedded.servers import EmbeddedServers
 from service.store.database import Database
 from tests.integration.web.looking import count_jobs, keys
 from tests.integration.web.serving import serving, settings_for
+from tests.silence import Line, line_to, postgres_socket
 
 _ECHO = '''"""Say a text."""
 import argparse
@@ -78,3 +80,17 @@ async def nothing_written(
     yield
     assert await count_jobs(connection) == 0
     assert await keys(redis_url) == []
+
+
+@pytest.fixture
+async def redis_line(redis_url: str) -> AsyncGenerator[Line]:
+    """Give a line to Redis."""
+    async with line_to(Path(urlsplit(redis_url).path)) as line:
+        yield line
+
+
+@pytest.fixture
+async def postgres_line(migrated_url: str) -> AsyncGenerator[Line]:
+    """Give a line to PostgreSQL."""
+    async with line_to(postgres_socket(migrated_url)) as line:
+        yield line

@@ -1,10 +1,7 @@
 """What the API answers while a server it needs is away, and how soon."""
 
-import time
-from collections.abc import AsyncGenerator, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator
 from pathlib import Path
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import pytest
@@ -18,32 +15,10 @@ from tests.integration.store.making import job_in
 from tests.integration.web.looking import count_jobs, deliveries
 from tests.integration.web.problems import problem_in
 from tests.integration.web.serving import REFUSING, serving, settings_for
-from tests.silence import Line, line_to, postgres_socket, through
-from tests.waiting import until
+from tests.silence import Line, through
+from tests.waiting import at_most, until
 
 RUN = {"tool_name": "nothing"}
-
-
-@contextmanager
-def at_most(seconds: float) -> Generator[None]:
-    """Fail when what stands within takes longer."""
-    start = time.monotonic()
-    yield
-    assert time.monotonic() - start < seconds
-
-
-@pytest.fixture
-async def redis_line(redis_url: str) -> AsyncGenerator[Line]:
-    """Give a line to Redis."""
-    async with line_to(Path(urlsplit(redis_url).path)) as line:
-        yield line
-
-
-@pytest.fixture
-async def postgres_line(migrated_url: str) -> AsyncGenerator[Line]:
-    """Give a line to PostgreSQL."""
-    async with line_to(postgres_socket(migrated_url)) as line:
-        yield line
 
 
 @pytest.fixture
