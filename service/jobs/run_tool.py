@@ -6,7 +6,8 @@ from uuid import UUID
 
 import structlog
 
-from service.errors import JobNotFoundError
+from service.errors import JobNotFoundError, StoreUnavailableError
+from service.execution.hold import boot_nanoseconds
 from service.execution.outcome import Outcome
 from service.execution.stop import Stop, StopKind
 from service.jobs.attempt import Attempt
@@ -84,19 +85,25 @@ async def _claim(context: Context, job_id: UUID) -> Job | None:
     async def write() -> Job | None:
         if context.is_draining:
             return None  # The dispatcher delivers it to somebody who stays.
-        won = await context.ledger.claim(job_id)
-        if won is not None:
-            return won
-        async with context.database.connect() as connection:
-            try:
-                job = await lookup.get_job(connection, job_id)
-            except JobNotFoundError:
-                return None
-        # Ours already: an earlier try was committed and its answer lost.
-        is_ours = job.status is Status.RUNNING and job.worker_id == context.identity.id
-        return job if is_ours else None
+        until = context.hold.until
+        job = await context.ledger.claim(job_id) or await _find_ours(context, job_id)
+        if job is not None and until is not None and boot_nanoseconds() >= until:
+            # Renewed or not, the lease may have lapsed since, and the job be somebody else's.
+            raise StoreUnavailableError("a claim was answered after the lease it was made under")
+        return job
 
     return await until_stored(write, what="claim")
+
+
+async def _find_ours(context: Context, job_id: UUID) -> Job | None:
+    """Return the job if it is ours already: an earlier try was committed and its answer lost."""
+    async with context.database.connect() as connection:
+        try:
+            job = await lookup.get_job(connection, job_id)
+        except JobNotFoundError:
+            return None
+    is_ours = job.status is Status.RUNNING and job.worker_id == context.identity.id
+    return job if is_ours else None
 
 
 async def _attempt(context: Context, job: Job, stop: Stop) -> None:

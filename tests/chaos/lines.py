@@ -44,6 +44,11 @@ class Line:
         for link in self._links:
             link.hold()
 
+    def hold_answers(self) -> None:
+        """Let what is asked through, and keep the answers until `thaw`."""
+        for link in self._links:
+            link.hold(only_answers=True)
+
     def thaw(self) -> None:
         """Pass on what was held back, late."""
         self._is_frozen = False
@@ -79,6 +84,7 @@ class _Link:
         self.near = _End(self)
         self.far = _End(self)
         self.is_held = False
+        self.are_answers_held = False
         self._connecting: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -101,19 +107,24 @@ class _Link:
             self.near.consider()
             self.far.consider()
 
-    def hold(self) -> None:
-        """Pass nothing on."""
-        self.is_held = True
+    def hold(self, *, only_answers: bool = False) -> None:
+        """Pass nothing on, or nothing back."""
+        self.is_held = not only_answers
+        self.are_answers_held = True
         self.near.consider()
         self.far.consider()
 
     def let_go(self) -> None:
         """Pass on again."""
-        self.is_held = False
+        self.is_held = self.are_answers_held = False
         if self._connecting is None:
             self._connecting = asyncio.ensure_future(self._connect())
         self.near.consider()
         self.far.consider()
+
+    def holds(self, end: "_End") -> bool:
+        """Tell whether what *end* reads is to be kept for now."""
+        return self.is_held or (end is self.far and self.are_answers_held)
 
     def other(self, end: "_End") -> "_End":
         """Return the half that *end* is not."""
@@ -174,7 +185,7 @@ class _End(asyncio.Protocol):
         if self.transport is None or self.transport.is_closing():
             return
         other = self._link.other(self)
-        if self._link.is_held or other.transport is None or other.is_full:
+        if self._link.holds(self) or other.transport is None or other.is_full:
             self.transport.pause_reading()
             return
         if self._held_back:

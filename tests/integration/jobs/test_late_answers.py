@@ -1,0 +1,90 @@
+"""Answers of PostgreSQL that come when they are no longer true."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+import sqlalchemy as sa
+
+from service.embedded.sockets import POSTGRES_SOCKET
+from service.jobs.lease import heartbeat, sign_on
+from service.store import jobs
+from service.store.ids import new_id
+from service.store.states import Status
+from tests.chaos.lines import Line
+from tests.integration.jobs.worlds import MakeWorld, World
+from tests.integration.store.making import somebody
+from tests.waiting import until
+
+STARTED = """
+    import argparse
+    from pathlib import Path
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--mark", required=True)
+    Path(parser.parse_args().mark).touch()
+"""
+"""A tool that leaves a mark as soon as it runs."""
+
+
+@pytest.fixture
+async def line(migrated_url: str) -> AsyncGenerator[Line]:
+    """Give a line to PostgreSQL."""
+    host = Path(parse_qs(urlsplit(migrated_url).query)["host"][0])
+    line = Line(host / POSTGRES_SOCKET)
+    await line.open()
+    yield line
+    line.close()
+
+
+async def _renewals(world: World) -> int:
+    """Count the leases that are good."""
+    async with world.context.database.connect() as connection:
+        rows = await connection.execute(sa.text("SELECT 1 FROM workers WHERE lease_until > now()"))
+        return len(rows.all())
+
+
+async def test_a_claim_that_is_answered_after_its_lease_starts_no_tool(
+    make_world: MakeWorld, migrated_url: str, line: Line
+) -> None:
+    """Although the lease was renewed since: in between, somebody else took the job."""
+    here = await make_world()
+    there = await make_world(
+        database_url=line.leads_to(migrated_url),
+        worker_name="worker@there",
+        lease_seconds=1.0,
+        heartbeat_seconds=0.5,
+    )
+    there.add_tool("started", STARTED)
+    mark = there.folder / "mark"
+    job = await there.submit("started", {"mark": str(mark)})
+    await sign_on(there.context)
+    await there.deliver(new_id())  # So that its one connection has a claim prepared.
+    await heartbeat(there.context)
+    line.hold_answers()
+    delivery = asyncio.create_task(there.deliver(job.id))
+
+    async def is_claimed() -> bool:
+        return (await here.read(job)).status is Status.RUNNING
+
+    async def is_lapsed() -> bool:
+        return await _renewals(here) == 0
+
+    async def is_renewed() -> bool:
+        return await _renewals(here) == 1
+
+    await until(is_claimed, what="the claim to be committed")
+    await until(is_lapsed, what="the lease to run out")
+    async with here.context.database.connect() as connection:
+        [rescued] = await jobs.rescue_lost(connection, lease_seconds=0.0, max_losses=3)
+        assert await jobs.claim(connection, rescued.id, somebody("worker@here"))
+    renewing = asyncio.create_task(heartbeat(there.context))
+    await until(is_renewed, what="the lease to be renewed")
+    line.thaw()
+    await renewing
+    await delivery
+    assert not mark.exists()
+    now = await here.read(job)
+    assert (now.status, now.fence, now.worker) == (Status.RUNNING, 2, "worker@here")
