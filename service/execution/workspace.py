@@ -3,11 +3,13 @@
 import itertools
 import re
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
 _NAME = re.compile(r"([0-9a-f-]{36})-(\d+)\Z")
+_TRASH_PREFIX = ".removing-"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,20 @@ def find_workspaces(folder: Path) -> list[Workspace]:
     return [Workspace(path, UUID(match[1]), int(match[2])) for path, match in found if match]
 
 
+def remove_trash(folder: Path, *, older_than_seconds: float) -> int:
+    """Remove what workers were removing when they were killed; return how much there was.
+
+    Nobody can tell a dead worker's from a live one's, but a live one's is not left untouched for
+    long. Blocks like `remove_workspace`, and raises OSError as that does.
+    """
+    removed = 0
+    for trash in folder.glob(f"{_TRASH_PREFIX}*"):
+        if trash.stat().st_mtime < time.time() - older_than_seconds:
+            _remove(trash)
+            removed += 1
+    return removed
+
+
 def remove_workspace(workspace: Workspace) -> None:
     """Remove a workspace, however deep it is and whatever modes the tool has set.
 
@@ -57,11 +73,14 @@ def remove_workspace(workspace: Workspace) -> None:
     cannot be removed, such as a file made immutable, stays in a hidden folder beside it. Raises
     OSError when it does.
     """
-    if not workspace.root.is_dir() or workspace.root.is_symlink():
-        return
-    trash = Path(tempfile.mkdtemp(prefix=".removing-", dir=workspace.root.parent))
-    workspace.root.chmod(0o700)  # To be moved, a directory must be writable.
-    workspace.root.rename(trash / "0")
+    if workspace.root.is_dir() and not workspace.root.is_symlink():
+        _remove(workspace.root)
+
+
+def _remove(root: Path) -> None:
+    trash = Path(tempfile.mkdtemp(prefix=_TRASH_PREFIX, dir=root.parent))
+    root.chmod(0o700)  # To be moved, a directory must be writable.
+    root.rename(trash / "0")
     _empty(trash)
     trash.rmdir()
 

@@ -1,22 +1,27 @@
 """Remove what killed workers left on this machine's disk."""
 
 import asyncio
+from pathlib import Path
 
 import structlog
 
 from service.errors import JobNotFoundError
-from service.execution.workspace import Workspace, find_workspaces, remove_workspace
+from service.execution.workspace import Workspace, find_workspaces, remove_trash, remove_workspace
 from service.jobs.context import Context
 from service.store import lookup
 from service.store.states import Status
 
 log = structlog.stdlib.get_logger(__name__)
 
+_TRASH_SECONDS = 3600.0
+"""For which nobody has touched what was being removed, so that nobody is at it any more."""
+
 
 async def sweep(context: Context) -> int:
     """Remove the workspaces of claims that are no more; return how many there were."""
-    removed = 0
-    for workspace in await asyncio.to_thread(find_workspaces, context.settings.workspaces):
+    folder = context.settings.workspaces
+    removed = await _remove_trash(folder)
+    for workspace in await asyncio.to_thread(find_workspaces, folder):
         if await _is_in_use(context, workspace):
             continue
         try:
@@ -28,6 +33,14 @@ async def sweep(context: Context) -> int:
     if removed:
         log.info("swept", workspaces=removed)
     return removed
+
+
+async def _remove_trash(folder: Path) -> int:
+    try:
+        return await asyncio.to_thread(remove_trash, folder, older_than_seconds=_TRASH_SECONDS)
+    except OSError as error:  # Another worker may be at it.
+        log.info("trash left", folder=str(folder), reason=str(error))
+        return 0
 
 
 async def _is_in_use(context: Context, workspace: Workspace) -> bool:
