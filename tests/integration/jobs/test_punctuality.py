@@ -1,0 +1,151 @@
+"""Retries and deferred jobs start on time, nobody polls for them, and no nudge is needed."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from service.config import BROKER_DATABASE
+from service.queue.enqueue import submit
+from service.store.records import Job
+from service.store.states import Status
+from tests.integration.jobs.processes import PATIENCE_SECONDS, worker_process
+from tests.integration.jobs.worlds import QUICK, World
+from tests.integration.store.making import NEW
+from tests.servers import redis_client
+from tests.waiting import until
+
+AN_HOUR = {"DATA20_DISPATCH_SECONDS": "3600"}
+"""No round of the dispatcher helps anybody: only what is known beforehand."""
+
+MOST_LATE_SECONDS = 1.0
+
+FAILS_ONCE = """
+    import os, sys
+    sys.exit(os.environ["DATA20_ATTEMPT"] == "1")
+"""
+
+
+async def _until_ended(world: World, jobs: Sequence[Job]) -> None:
+    async def have_ended() -> bool:
+        return all([(await world.read(job)).status.is_final for job in jobs])
+
+    await until(have_ended, what="the jobs to end", within=PATIENCE_SECONDS)
+
+
+async def _claims(world: World, job: Job) -> list[datetime]:
+    return [
+        event.at
+        for event in await world.events(job)
+        if event.kind == "status" and event.data["move"] == "claim"
+    ]
+
+
+async def _defer(world: World, delay_seconds: float) -> Job:
+    """Accept a job as the API does."""
+    context = world.context
+    new = replace(NEW, tool_name="quick", parameters={}, delay_seconds=delay_seconds)
+    return await submit(context.database, context.broker, new)
+
+
+async def test_a_deferred_job_starts_on_time(world: World) -> None:
+    """Whether its worker knew of it from its first look, or was told."""
+    world.add_tool("quick", QUICK)
+    before = await _defer(world, 8.0)
+    async with worker_process(world, **AN_HOUR) as worker:
+        await worker.ready()
+        told = [await _defer(world, delay) for delay in (2.0, 0.3, 1.0)]
+        await _until_ended(world, [before, *told])
+    for job in [before, *told]:
+        due = job.next_attempt_at
+        assert due is not None
+        [claimed] = await _claims(world, job)
+        assert 0 <= (claimed - due).total_seconds() <= MOST_LATE_SECONDS
+
+
+@pytest.mark.parametrize("delay", [0.0, 1.5])
+async def test_a_retry_starts_on_time(world: World, delay: float) -> None:
+    world.add_tool("once", FAILS_ONCE)
+    job = await world.submit("once", retry_delay_seconds=delay)
+    async with worker_process(world, **AN_HOUR):
+        await _until_ended(world, [job])
+    assert (await world.states(job))[-4:] == ["claim", "retry", "claim", "complete"]
+    failed = next(event for event in await world.events(job) if event.data.get("move") == "retry")
+    due = datetime.fromisoformat(failed.data["next_attempt_at"])
+    _, claimed = await _claims(world, job)
+    assert 0 <= (claimed - due).total_seconds() <= MOST_LATE_SECONDS
+
+
+async def test_a_nudge_that_got_lost_costs_one_round(world: World) -> None:
+    """Nobody told the worker of this job, and it looks every second."""
+    world.add_tool("quick", QUICK)
+    async with worker_process(world, DATA20_DISPATCH_SECONDS="1") as worker:
+        await worker.ready()
+        job = await world.submit("quick", delay_seconds=0.5)
+        await _until_ended(world, [job])
+    [claimed] = await _claims(world, job)
+    assert 0.5 <= (claimed - job.created_at).total_seconds() <= 0.5 + 1 + MOST_LATE_SECONDS
+
+
+async def test_what_waits_for_its_time_costs_redis_nothing(world: World, redis_url: str) -> None:
+    """However often the dispatcher looks, it has nothing to ask or tell about such jobs."""
+    world.add_tool("quick", QUICK)
+    waiting = [await _defer(world, 3600.0) for _ in range(10)]
+    async with (
+        worker_process(world, DATA20_DISPATCH_SECONDS="0.05") as worker,
+        redis_client(redis_url, BROKER_DATABASE) as redis,
+    ):
+        await worker.ready()
+        before = await _looks(redis)
+        rounds: set[datetime] = set()
+
+        async def have_passed() -> bool:
+            rounds.update(await _rounds(world))
+            return len(rounds) > 10
+
+        await until(have_passed, what="some rounds", within=PATIENCE_SECONDS)
+        assert await _looks(redis) == before
+    for job in waiting:
+        assert (await world.read(job)).status is Status.QUEUED
+
+
+async def _looks(redis: Any) -> list[int]:  # noqa: ANN401  # redis-py's client has no type.
+    """Return how often anybody has looked for deliveries."""
+    sent = await redis.info("commandstats")
+    names = ("zmscore", "zrangebyscore")
+    return [sent.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in names]
+
+
+async def _rounds(world: World) -> list[datetime]:
+    """Return when the dispatcher's last questions were asked."""
+    async with world.context.database.connect() as connection:
+        found = await connection.execute(
+            sa.text(
+                "SELECT query_start FROM pg_stat_activity WHERE query LIKE '%min(jobs.deliver_at)%'"
+                " AND pid <> pg_backend_pid()"
+            )
+        )
+        return list(found.scalars())
+
+
+async def test_a_tool_may_name_the_queue_it_waits_in(world: World, redis_url: str) -> None:
+    """And a worker that serves no other takes it, and nothing else."""
+    world.add_tool("quick", QUICK)
+    async with worker_process(world, DATA20_QUEUES="maintenance"):
+        other = await submit(
+            world.context.database,
+            world.context.broker,
+            replace(NEW, tool_name="quick", parameters={}),
+        )
+        job = await submit(
+            world.context.database,
+            world.context.broker,
+            replace(NEW, tool_name="quick", parameters={}, queue="maintenance"),
+        )
+        await _until_ended(world, [job])
+        assert (await world.read(other)).status is Status.QUEUED
+    async with redis_client(redis_url, BROKER_DATABASE) as redis:
+        assert await redis.zcard("tools") == 1
