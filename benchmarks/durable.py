@@ -126,7 +126,9 @@ async def _worker(stores: Stores, at_a_time: int) -> AsyncGenerator["subprocess.
 
 async def _count_unfinished(stores: Stores) -> int:
     async with stores.database.connect() as connection:
-        query = sa.text("SELECT count(*) FROM jobs WHERE status IN ('pending', 'queued', 'running')")
+        query = sa.text(
+            "SELECT count(*) FROM jobs WHERE status IN ('pending', 'queued', 'running')"
+        )
         return (await connection.execute(query)).scalar_one()
 
 

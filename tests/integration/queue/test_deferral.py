@@ -2,36 +2,19 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-import orjson
-import pytest
-from arq.connections import ArqRedis, RedisSettings, create_pool
+from arq.connections import ArqRedis
 
 from service.config import BROKER_DATABASE
-from service.queue.broker import Broker, database_url
-from service.queue.delivery import to_json
+from service.queue.broker import Broker
 from service.queue.intake import ASIDE
 from tests.integration.queue.serving import JobFunction, Record, calls, depth, serving
 from tests.servers import redis_client
 from tests.waiting import until
 
 LATE_SECONDS = 1.0
-
-
-@pytest.fixture
-async def producer(redis_url: str) -> AsyncGenerator[ArqRedis]:
-    """Give arq's own client, with JSON in place of pickle and nothing else of ours."""
-    pool = await create_pool(
-        RedisSettings.from_dsn(database_url(redis_url, BROKER_DATABASE)),
-        job_serializer=to_json,
-        job_deserializer=orjson.loads,
-        default_queue_name="tools",
-    )
-    yield pool
-    await pool.aclose(close_connection_pool=True)
 
 
 class Times:

@@ -1,9 +1,6 @@
 """Redis goes and comes back; the worker lives on, and serves as soon as it can."""
 
 import asyncio
-import tempfile
-from collections.abc import AsyncGenerator, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,24 +13,6 @@ from service.queue.broker import Broker
 from tests.integration.queue.serving import Record, call, deliver_again, serving
 from tests.servers import redis_client
 from tests.waiting import until
-
-
-@pytest.fixture
-def own_servers() -> Iterator[EmbeddedServers]:
-    """Give a Valkey that this test may kill."""
-    with (
-        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
-        EmbeddedServers(Path(folder), postgres=False) as servers,
-    ):
-        yield servers
-
-
-@pytest.fixture
-async def own_broker(own_servers: EmbeddedServers) -> AsyncGenerator[Broker]:
-    """Give the way to that Valkey."""
-    broker = Broker(own_servers.redis_url)
-    yield broker
-    await broker.close()
 
 
 async def test_a_killed_connection_is_made_anew(broker: Broker, redis_url: str) -> None:
