@@ -135,15 +135,19 @@ def _without_redis(why: str) -> Check:
 
 
 def judge_workers(known: Sequence[Worker]) -> Check:
-    """Grade the workers: there should be one that takes jobs, and none that was lost."""
-    draining = sum(each.is_alive and each.is_draining for each in known)
-    lost = sum(not each.is_alive for each in known)
-    live = len(known) - draining - lost
+    """Grade the workers: there should be one that takes jobs, and none that was lost.
+
+    Whoever only stands in while there is none does not count.
+    """
+    hired = [each for each in known if not each.is_standby]
+    draining = sum(each.is_alive and each.is_draining for each in hired)
+    lost = sum(not each.is_alive for each in hired)
+    live = len(hired) - draining - lost
     facts = {"live": live, "draining": draining, "lost": lost}
     if live == 0:
         return Check(Grade.DEGRADED, "No worker takes jobs", facts)
     if lost:
-        return Check(Grade.DEGRADED, f"{lost} of {len(known)} workers lost their lease", facts)
+        return Check(Grade.DEGRADED, f"{lost} of {len(hired)} workers lost their lease", facts)
     return Check(Grade.OK, f"{live} {'worker takes' if live == 1 else 'workers take'} jobs", facts)
 
 

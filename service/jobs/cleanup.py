@@ -12,6 +12,7 @@ from service.errors import StoppingError
 from service.jobs.context import Context
 from service.jobs.pace import Pace
 from service.store import cron_runs, retention
+from service.store.idempotency import forget_old_keys
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -28,6 +29,7 @@ class CleanupOutcome:
     jobs: int
     events: int
     orphans: int
+    request_keys: int
     cron_runs: int
     longest_statement_seconds: float
 
@@ -60,12 +62,14 @@ class _Cleanup:
             if not gone:
                 break  # Another process is deleting the very same ones.
         orphans = await self._delete_orphans()
+        keys = await self._delete_request_keys()
         async with self._context.database.connect() as connection:
             runs = await cron_runs.forget(connection, older_than_hours=self._hours)
         outcome = CleanupOutcome(
             jobs=jobs,
             events=events,
             orphans=orphans,
+            request_keys=keys,
             cron_runs=runs,
             longest_statement_seconds=max(
                 self._job_pace.longest_seconds, self._event_pace.longest_seconds
@@ -127,6 +131,18 @@ class _Cleanup:
             await self._delete_files(sorted(unknown))
             orphans += len(unknown)
         return orphans
+
+    async def _delete_request_keys(self) -> int:
+        """Delete keys that may not be used to repeat a request any more, young jobs' too."""
+        deleted = 0
+        while True:
+            most = self._event_pace.rows
+            with self._timed(self._event_pace):
+                async with self._context.database.connect() as connection:
+                    count = await forget_old_keys(connection, most=most)
+            deleted += count
+            if count < most:
+                return deleted
 
     @contextmanager
     def _timed(self, pace: Pace) -> Generator[None]:

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import time
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,8 +12,10 @@ import sqlalchemy as sa
 
 from service.errors import StoppingError
 from service.jobs.cleanup import cleanup
+from service.store.idempotency import RequestKey, take_key
 from service.store.records import Job
 from service.store.states import Status
+from service.store.tables import idempotency_keys
 from tests.integration.jobs.aging import add_events, age, rows_of
 from tests.integration.jobs.chores import Chore, move_back, runs
 from tests.integration.jobs.worlds import World
@@ -119,6 +122,21 @@ async def test_a_cleanup_stops_with_its_worker(world: World) -> None:
     with pytest.raises(StoppingError):
         await cleanup(world.context)
     assert (await rows_of(world, job.id))[0] == 1
+
+
+async def test_keys_of_requests_go_after_a_day(world: World) -> None:
+    """Their jobs stay: they are kept for longer."""
+    async with world.context.database.begin() as connection:
+        for key in ("old", "young"):
+            job = await job_in(connection, Status.COMPLETED)
+            assert await take_key(connection, RequestKey("me", key, b"hash"), job.id) is None
+        await connection.execute(
+            sa.update(idempotency_keys)
+            .where(idempotency_keys.c.key == "old")
+            .values(created_at=idempotency_keys.c.created_at - timedelta(hours=25))
+        )
+    outcome = await cleanup(world.context)
+    assert (outcome.jobs, outcome.request_keys) == (0, 1)
 
 
 async def test_old_cron_runs_go_too(world: World) -> None:

@@ -177,6 +177,10 @@ async def test_a_run_that_is_handed_back_costs_no_attempt_unless_charged(
     charged = await cron_runs.release(connection, again, is_charged=True)
     assert charged is not None
     assert (charged.status, charged.attempt) == (RunStatus.WAITING, 1)
+    third = await cron_runs.claim(connection, run.name, run.slot, holder)
+    assert third is not None
+    assert third.attempt == 2
+    assert await cron_runs.finish(connection, again) is None
 
 
 async def test_a_run_is_overdue_when_it_has_waited_long(connection: AsyncConnection) -> None:
