@@ -173,7 +173,7 @@ class Intake:
         self._may_have_more = bool(may_have_more)
         now = asyncio.get_running_loop().time()
         self._due_at = None if due < 0 else now + due / 1000
-        self._note_spoilt(places, {each.decode() for each in spoilt})
+        self._note_spoilt((ASIDE, *places), {each.decode() for each in spoilt})
         return [each for each in map(self._read, taken) if each is not None]
 
     def _read(self, entry: tuple[bytes, bytes, bytes, bytes | None]) -> Delivery | None:

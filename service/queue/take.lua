@@ -45,6 +45,7 @@ local function open(place, id, score)
   if at > now and at < ranks then
     if failed(redis.pcall('ZADD', aside, at, cjson.encode({place, score, id}))) then
       redis.call('ZADD', place, score, id)
+      spoilt[#spoilt + 1] = aside
       spoilt[#spoilt + 1] = place
       touched = most
       return 0
