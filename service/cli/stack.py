@@ -94,8 +94,8 @@ class Stack:
             if self._stopping.is_set():
                 self._worker.ask_to_stop()
                 return
+            self._stopping.set()  # First: whoever read what we say may be gone.
             say("stopping: running jobs may finish, Ctrl-C again hands them back now")
-            self._stopping.set()
 
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):

@@ -107,7 +107,9 @@ def started_stack(folder: Path, **settings: str) -> Generator[RunningStack]:
         yield RunningStack(url, {**env, "DATA20_URL": url}, folder, process, tuple(said))
     finally:
         process.kill()  # The kernel ends its children with it.
-        process.communicate()
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
 
 
 def _read_start(process: "subprocess.Popen[str]", folder: Path) -> list[str]:
