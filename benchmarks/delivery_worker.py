@@ -18,7 +18,7 @@ from arq.worker import func
 
 from service.config import BROKER_DATABASE
 from service.queue.broker import Broker, database_url
-from service.queue.control import Wish, listen
+from service.queue.control import Due, Wish, listen
 from service.queue.delivery import to_json
 from service.queue.worker import DeliveryWorker
 
@@ -51,7 +51,7 @@ def serve_with_arq(url: str) -> None:
 def serve_with_ours(url: str) -> None:
     """Run our worker, with the channel on which it hears of cancellations."""
 
-    async def heed(_: Wish) -> None:
+    async def heed(_: Wish | Due) -> None:
         """Nobody cancels here."""
 
     async def start(ctx: dict[Any, Any]) -> None:

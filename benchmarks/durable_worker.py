@@ -7,12 +7,10 @@ import asyncio
 
 from service.config import load_settings
 from service.execution.outcome import Outcome
-from service.execution.stop import Stop
 from service.execution.tail import NO_TAIL
 from service.jobs import run_tool
-from service.jobs.context import Context
+from service.jobs.attempt import Attempt
 from service.log import configure_logging
-from service.store.records import Job, NewArtifact
 from service.worker import Worker
 
 _NOTHING = Outcome(
@@ -28,31 +26,18 @@ _NOTHING = Outcome(
 )
 
 
-class NoAttempt:
-    """Stands where an attempt stands, and starts no process."""
-
-    def __init__(self, context: Context, job: Job, stop: Stop) -> None:
-        """Take what an attempt takes."""
+class NoAttempt(Attempt):
+    """An attempt that starts no process and leaves no file."""
 
     async def run(self) -> Outcome:
         """Succeed at once."""
         return _NOTHING
 
-    async def keep_artifacts(self) -> list[NewArtifact]:
-        """Leave nothing."""
-        return []
-
-    async def forget_artifacts(self) -> None:
-        """Forget nothing."""
-
-    async def clean_up(self) -> None:
-        """Remove nothing."""
-
 
 def main() -> None:
     """Serve."""
     asyncio.set_event_loop(asyncio.new_event_loop())
-    run_tool.Attempt = NoAttempt  # pyright: ignore[reportAttributeAccessIssue]  # It is meant to be another.
+    run_tool.Attempt = NoAttempt
     settings = load_settings()
     configure_logging(settings.log_level, settings.log_format)
     Worker(settings=settings).run()

@@ -1,5 +1,6 @@
 """A PostgreSQL and a Valkey for one benchmark alone, gone after it."""
 
+import asyncio
 import tempfile
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -15,6 +16,19 @@ from service.embedded.servers import EmbeddedServers
 from service.queue.broker import Broker
 from service.store.database import Database
 from service.store.migrate import upgrade
+from service.store.records import NewJob
+
+NO_OP = NewJob(
+    tool_name="no_op",
+    parameters={},
+    queue="tools",
+    priority=5,
+    max_attempts=4,
+    retry_delay_seconds=60.0,
+    soft_limit_seconds=3300.0,
+    hard_limit_seconds=3600.0,
+)
+"""A job whose tool does nothing."""
 
 _Redis: Any = import_module("redis.asyncio").Redis
 
@@ -55,7 +69,7 @@ async def open_stores() -> AsyncGenerator[Stores]:
     """Start both servers, with the schema and nothing else in them."""
     with tempfile.TemporaryDirectory(prefix="data20-bench-") as name:
         folder = Path(name)
-        folder.chmod(0o711)  # Root's servers run as another user.
+        await asyncio.to_thread(folder.chmod, 0o711)  # Root's servers run as another user.
         with EmbeddedServers(folder) as servers:
             database = Database(servers.database_url, name="bench", pool_size=16)
             broker = Broker(servers.redis_url, name="bench")
