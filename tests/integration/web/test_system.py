@@ -62,7 +62,7 @@ async def test_not_ready_without_the_database(web_folder: Path, redis_url: str) 
     assert int(answer.headers["retry-after"]) > 0
     content = answer.json()
     assert content["status"] == "not ready"
-    assert content["checks"]["database"].startswith("PostgreSQL does not answer")
+    assert content["checks"]["database"].startswith("PostgreSQL does not run")
     assert content["checks"]["schema"] == "unknown"
     assert content["checks"]["broker"] == "ok"
     assert "secret" not in answer.text
