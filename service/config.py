@@ -122,6 +122,13 @@ class Settings(BaseSettings):
     drain_seconds: float = Field(default=25, ge=0)
     """Seconds a stopping worker gives its jobs to finish before it hands them back."""
 
+    max_tasks_per_child: int = Field(default=100, ge=0)
+    """Jobs after which a worker's process is replaced, for each that it runs at a time; 0 never
+    does. Every job has a process of its own in any case."""
+
+    worker_memory_mb: int = Field(default=512, ge=0)
+    """Megabytes of memory a worker's own process may use before it is replaced; 0 never does."""
+
     log_limit_mb: int = Field(default=100, ge=1)
     """Megabytes of output kept of one attempt; what comes after is counted and left out."""
 

@@ -3,7 +3,8 @@
 `data20 worker` and `arq service.worker.WorkerSettings` start the same worker.
 """
 
-from collections.abc import Sequence
+import signal
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import arq.worker
@@ -18,6 +19,7 @@ from service.execution.isolation import Isolation, detect_isolation
 from service.jobs.context import Context
 from service.jobs.lease import identify
 from service.jobs.lifecycle import Lifecycle
+from service.jobs.recycling import Recycling
 from service.jobs.run_tool import run_tool
 from service.jobs.run_waiting import run_waiting
 from service.log import configure_logging
@@ -42,7 +44,12 @@ _LAST_SECONDS = 5.0
 
 
 class Worker(DeliveryWorker):
-    """Our worker as arq's command starts one: whatever is not given comes from the settings."""
+    """Our worker as arq's command starts one: whatever is not given comes from the settings.
+
+    *begin_succession* as for `Recycling`; its successors are told of signals by *pass_on_signal*.
+    Under arq's own command there is neither: a worker that is due ends, and whoever supervises it
+    starts the next.
+    """
 
     def __init__(
         self,
@@ -51,13 +58,17 @@ class Worker(DeliveryWorker):
         cron_jobs: Sequence[CronJob] = CRON_JOBS,
         settings: Settings | None = None,
         isolation: Isolation | None = None,
+        begin_succession: Callable[[], None] | None = None,
+        pass_on_signal: Callable[[int], None] | None = None,
         **given: Any,  # noqa: ANN401  # arq's own parameters.
     ) -> None:
         known = settings or load_settings()
         if settings is None:  # Started by arq's command, whose logging knows none of ours.
             configure_logging(known.log_level, known.log_format)
         context = make_context(known, isolation or detect_isolation())
-        lifecycle = Lifecycle(context, read_timetable(cron_jobs))
+        recycling = Recycling(context, retire=self.retire, begin_succession=begin_succession)
+        lifecycle = Lifecycle(context, read_timetable(cron_jobs), recycling)
+        self._pass_on_signal = pass_on_signal
         super().__init__(
             [*functions, *(func(each.coroutine, name=each.name) for each in cron_jobs)],
             queues=known.queues,
@@ -73,6 +84,12 @@ class Worker(DeliveryWorker):
             ctx={"context": context, "broker": context.broker},
             **given,
         )
+
+    def handle_sig(self, signum: signal.Signals) -> None:
+        """Stop as every worker does, and have the successors stop."""
+        super().handle_sig(signum)
+        if self._pass_on_signal is not None:
+            self._pass_on_signal(signum)
 
 
 class WorkerSettings:

@@ -110,6 +110,7 @@ def worker(
         str | None, typer.Option(help="Name unlike any other worker's; %h is the host.")
     ] = None,
     owner: Owner = None,
+    watched: Annotated[str | None, typer.Option("--watch", hidden=True)] = None,
 ) -> None:
     """Start a worker. SIGTERM or Ctrl-C drains it."""
     from service.cli.processes import tie_to
@@ -117,8 +118,12 @@ def worker(
     from service.config import load_settings
 
     tie_to(owner)
+    if watched:
+        from service.cli.succession import watch
+
+        sys.exit(watch([int(pid) for pid in watched.split(",")]))
     settings = load_settings(concurrency=concurrency, queues=queues, worker_name=name)
-    serve_worker(settings, is_alone=owner is None)
+    serve_worker(settings, owner)
 
 
 @app.command()

@@ -25,6 +25,7 @@ def tie_to(owner: int | None) -> None:
     """
     if owner is None:
         return
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Our owner may wait for its signals.
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != owner:
         sys.exit("data20: the process that started this one is gone")
@@ -43,6 +44,8 @@ class Child:
         self._env = env
         self._pass_fds = pass_fds
         self._process: asyncio.subprocess.Process | None = None
+        self._retired: list[asyncio.subprocess.Process] = []
+        self._has_successor = asyncio.Event()
         self._is_wanted = True
 
     async def start(self) -> None:
@@ -55,6 +58,14 @@ class Child:
             start_new_session=True,
         )
 
+    async def succeed(self) -> None:
+        """Start another process in place of this one, which ends when its work is done."""
+        if self._process is not None and self._is_wanted:
+            self._retired = [each for each in self._retired if each.returncode is None]
+            self._retired.append(self._process)
+            await self.start()
+            self._has_successor.set()
+
     async def keep_alive(self) -> None:
         """Return when it has ended as it should; until then, start it again whenever it ends.
 
@@ -64,9 +75,11 @@ class Child:
         deaths = 0
         while self._process is not None:
             started_at = loop.time()
-            code = await self._process.wait()
+            code = await self._end_of(self._process)
             if not self._is_wanted:
                 return
+            if code is None:
+                continue
             deaths = deaths + 1 if loop.time() - started_at < _YOUNG_SECONDS else 1
             if deaths >= _MOST_YOUNG_DEATHS:
                 raise Data20Error(f"`data20 {self.name}` does not stay up (exit code {code})")
@@ -78,10 +91,26 @@ class Child:
     def ask_to_stop(self) -> None:
         """Send SIGTERM; a second time has a worker hurry."""
         self._is_wanted = False
-        if self._process is not None and self._process.returncode is None:
-            self._process.terminate()
+        for process in self._all():
+            if process.returncode is None:
+                process.terminate()
 
     async def ended(self) -> None:
-        """Wait until it is gone."""
-        if self._process is not None:
-            await self._process.wait()
+        """Wait until it is gone, and those that it succeeded."""
+        for process in self._all():
+            await process.wait()
+
+    async def _end_of(self, process: asyncio.subprocess.Process) -> int | None:
+        """Return its exit code when it has ended; `None` when another took its place before."""
+        ending = asyncio.ensure_future(process.wait())
+        succeeded = asyncio.ensure_future(self._has_successor.wait())
+        try:
+            await asyncio.wait({ending, succeeded}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ending.cancel()
+            succeeded.cancel()
+        self._has_successor.clear()
+        return process.returncode if process is self._process else None
+
+    def _all(self) -> list[asyncio.subprocess.Process]:
+        return [*self._retired, *([self._process] if self._process is not None else [])]

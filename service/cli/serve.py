@@ -4,6 +4,7 @@ import asyncio
 import resource
 import socket
 import sys
+from functools import partial
 
 import uvicorn
 
@@ -11,6 +12,7 @@ from service import worker as worker_process
 from service.api import create_app
 from service.cli import banner
 from service.cli.listening import address, listen
+from service.cli.succession import ASKS_FOR_SUCCESSOR, OwnSuccession, ask
 from service.config import Settings
 from service.errors import SettingsError
 from service.execution.isolation import detect_isolation
@@ -49,14 +51,27 @@ def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) ->
         sys.exit(1)
 
 
-def serve_worker(settings: Settings, *, is_alone: bool) -> None:
-    """Run a worker until it is drained."""
+def serve_worker(settings: Settings, owner: int | None) -> None:
+    """Run a worker until it is drained, and if it is nobody's, until its successors are."""
     configure_logging(settings.log_level, settings.log_format)
     _allow_many_files()
     isolation = detect_isolation()
-    if is_alone:
-        asyncio.run(_print_worker(worker_process.make_context(settings, isolation)))
-    worker_process.Worker(settings=settings, isolation=isolation).run()
+    if owner is not None:
+        worker_process.Worker(
+            settings=settings, isolation=isolation, begin_succession=partial(ask, owner)
+        ).run()
+        return
+    asyncio.run(_print_worker(worker_process.make_context(settings, isolation)))
+    succession = OwnSuccession()
+    worker = worker_process.Worker(
+        settings=settings,
+        isolation=isolation,
+        begin_succession=succession.begin,
+        pass_on_signal=succession.pass_on,
+    )
+    worker.loop.add_signal_handler(ASKS_FOR_SUCCESSOR, succession.begin)
+    worker.run()
+    succession.watch()
 
 
 def _allow_many_files() -> None:

@@ -16,6 +16,7 @@ from service import __version__
 from service.cli import banner
 from service.cli.listening import address
 from service.cli.processes import Child
+from service.cli.succession import ASKS_FOR_SUCCESSOR
 from service.config import Settings
 from service.embedded.servers import EmbeddedServers
 from service.errors import Data20Error
@@ -58,6 +59,7 @@ class Stack:
         self._worker = worker
         self._embedded = embedded
         self._stopping = asyncio.Event()
+        self._succession: asyncio.Future[None] | None = None
 
     async def until_stopped(self) -> None:
         """Return when a signal came. Raises Data20Error when a process does not stay up."""
@@ -100,6 +102,10 @@ class Stack:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, heed)
+        loop.add_signal_handler(ASKS_FOR_SUCCESSOR, self._begin_succession)
+
+    def _begin_succession(self) -> None:
+        self._succession = asyncio.ensure_future(self._worker.succeed())
 
     async def stop(self) -> None:
         """Drain the worker, then stop the API."""

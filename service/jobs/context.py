@@ -44,6 +44,8 @@ class Context:
     hold: Hold = field(default_factory=Hold)
     """Until when tools may run here; has an end from the moment the worker has signed on."""
     is_draining: bool = False
+    begun: int = 0
+    """How many jobs this process has claimed."""
     strays: set[tuple[UUID, int]] = field(default_factory=set[tuple[UUID, int]])
     """Jobs, by fence, that the store says are held here and nothing here knew at the last look."""
     taken: frozenset[str] = frozenset()

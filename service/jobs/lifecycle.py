@@ -15,6 +15,7 @@ from service.jobs.dispatch import dispatch
 from service.jobs.finish import replay
 from service.jobs.journal import until_stored
 from service.jobs.lease import heartbeat, sign_on
+from service.jobs.recycling import Recycling
 from service.jobs.rescue import rescue
 from service.jobs.restore import restore
 from service.jobs.rounds import every, when_due
@@ -35,8 +36,14 @@ _SWEEP_SECONDS = 3600.0
 class Lifecycle:
     """The hooks that arq's worker calls; each is handed arq's own context and needs ours only."""
 
-    def __init__(self, context: Context, timetable: Timetable = ()) -> None:
+    def __init__(
+        self,
+        context: Context,
+        timetable: Timetable = (),
+        recycling: Recycling | None = None,
+    ) -> None:
         self._context = context
+        self._recycling = recycling
         self._timekeeper = Timekeeper(context, timetable)
         self._chores: list[asyncio.Task[None]] = []
 
@@ -51,6 +58,7 @@ class Lifecycle:
         chores = (
             every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
             every(settings.dispatch_seconds, partial(rescue, context), name="rescue"),
+            every(settings.heartbeat_seconds, self._recycle, name="recycle"),
             when_due(
                 context.alarm,
                 settings.dispatch_seconds,
@@ -73,6 +81,10 @@ class Lifecycle:
             isolation=str(context.isolation),
             tools=len(context.catalog.tools()),
         )
+
+    async def _recycle(self) -> None:
+        if self._recycling is not None:
+            await self._recycling.look()
 
     async def drain(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature.
         """Claim no more, and show it."""

@@ -60,6 +60,7 @@ async def run_claimed(context: Context, job: Job) -> None:
 
 async def _run(context: Context, job: Job, running: Running) -> None:
     running.fence = job.fence
+    context.begun += 1
     if context.is_draining:
         running.stop.request(StopKind.RELEASE)
     await announce(context.broker, job)

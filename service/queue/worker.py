@@ -7,6 +7,7 @@ that may fail, and a drain instead of a cancellation.
 """
 
 import asyncio
+import contextlib
 import itertools
 import signal
 from collections.abc import Callable, Coroutine, Sequence
@@ -43,7 +44,8 @@ class DeliveryWorker(StockWorker):
     `ctx["broker"]` is where it waits, *block_seconds* with each call. At the first SIGTERM or
     SIGINT it takes no more and calls *on_drain*; what still runs after *drain_seconds*, or at a
     second signal, *on_overdue* has to end, and what does not within *overdue_seconds* is cancelled.
-    *on_shutdown* comes last, whatever happened before.
+    *on_shutdown* comes last, whatever happened before. `retire` is a stop without any haste: what
+    runs may run to its end, unless a signal comes.
 
     While the broker is away, *from_store* is called for a free slot, every second or sooner: it
     finds its work elsewhere, sets the event that it is given when it has found some, and ends with
@@ -79,6 +81,7 @@ class DeliveryWorker(StockWorker):
         self._from_store = from_store
         self._numbers = itertools.count(1)
         self._stopping = asyncio.Event()
+        self._signalled = asyncio.Event()
         self._hurrying = asyncio.Event()
         self._wake = asyncio.Event()
         self._asked: dict[str, int] = {}
@@ -105,8 +108,13 @@ class DeliveryWorker(StockWorker):
     def handle_sig(self, signum: signal.Signals) -> None:
         """Take no more deliveries; the second time, wait for nothing. For SIGTERM and SIGINT."""
         log.info("stopping", signal=signal.Signals(signum).name, running=len(self.tasks))
-        if self._stopping.is_set():
+        if self._signalled.is_set():
             self._hurrying.set()
+        self._signalled.set()
+        self.retire()
+
+    def retire(self) -> None:
+        """Take no more deliveries, and end when the last one has."""
         self._stopping.set()
         self._wake.set()
 
@@ -264,13 +272,9 @@ class DeliveryWorker(StockWorker):
         await self._call(self._on_drain)
         # Waited for, not gathered: a function that was cancelled must not cancel the drain.
         finishing = asyncio.ensure_future(self._last_deliveries())
-        hurrying = asyncio.ensure_future(self._hurrying.wait())
-        await asyncio.wait(
-            {finishing, hurrying},
-            timeout=self._drain_seconds,
-            return_when=asyncio.FIRST_COMPLETED,
-        )
-        hurrying.cancel()
+        overdue = asyncio.ensure_future(self._overdue())
+        await asyncio.wait({finishing, overdue}, return_when=asyncio.FIRST_COMPLETED)
+        overdue.cancel()
         if not finishing.done():
             await self._call(self._on_overdue)
             await asyncio.wait({finishing}, timeout=self._overdue_seconds)
@@ -278,6 +282,13 @@ class DeliveryWorker(StockWorker):
             log.error("delivery cancelled", delivery=delivery_id)
             task.cancel()
         await finishing
+
+    async def _overdue(self) -> None:
+        """Return when what still runs has to end."""
+        await self._signalled.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._drain_seconds):
+                await self._hurrying.wait()
 
     async def _last_deliveries(self) -> None:
         if self.tasks:

@@ -172,6 +172,24 @@ async def served_queues(connection: AsyncConnection, *, trusts_leases: bool) -> 
     return frozenset((await connection.execute(served)).scalars())
 
 
+async def rename(connection: AsyncConnection, worker_id: UUID, name: str) -> bool:
+    """Give the worker another name, so that its successor can sign on; its jobs stay its own.
+
+    False when another worker's row has that name, or its own is gone.
+    """
+    other = workers.alias()
+    renamed = await connection.execute(
+        sa.update(workers)
+        .where(
+            workers.c.id == worker_id,
+            ~sa.exists().where(other.c.name == name, other.c.id != worker_id),
+        )
+        .values(name=name)
+        .returning(workers.c.id)
+    )
+    return renamed.one_or_none() is not None
+
+
 async def mark_draining(connection: AsyncConnection, worker_id: UUID) -> None:
     """Show that the worker takes no more jobs."""
     await connection.execute(
