@@ -94,6 +94,11 @@ async def test_a_key_of_another_type_holds_up_no_other_queue(
             serving(broker, [record.note]),
             redis_client(redis_url, BROKER_DATABASE) as client,
         ):
+
+            async def is_waiting() -> bool:
+                return any(each["cmd"] == "bzmpop" for each in await client.client_list())
+
+            await until(is_waiting, what="the worker to wait")
             await client.set("tools", "not a queue")
             for number in range(5):
                 await deliver_again(broker, call(f"call-{number}", number, queue="default"))
@@ -103,6 +108,8 @@ async def test_a_key_of_another_type_holds_up_no_other_queue(
             assert await record.heard(6) == [0, 1, 2, 3, 4, "tool"]
     named = [line["key"] for line in logs if line["event"] == "no queue under its key"]
     assert named == ["tools"]
+    # The call that waited when it happened fails; no later one asks for that key.
+    assert _events(logs).count("broker lost") <= 1
 
 
 async def test_what_cannot_be_set_aside_is_kept(broker: Broker, redis_url: str) -> None:

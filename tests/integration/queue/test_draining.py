@@ -3,13 +3,20 @@
 import asyncio
 import signal
 import time
+from importlib import import_module
+from typing import Any
 
 import pytest
 
+from service.config import BROKER_DATABASE
 from service.errors import WorkerNameTakenError
 from service.queue.broker import Broker
+from service.queue.delivery import payload_key
 from tests.integration.queue.serving import Record, call, calls, depth, serving
+from tests.servers import redis_client
 from tests.waiting import until
+
+_BlockingRedis: Any = import_module("redis").Redis
 
 SOON_SECONDS = 5.0
 
@@ -161,3 +168,31 @@ async def test_a_signal_during_the_start_ends_it(broker: Broker) -> None:
     async with serving(broker, [Record().note], on_startup=wait, on_shutdown=hooks.end):
         await begun.wait()
     assert hooks.called == ["end"]
+
+
+async def test_what_is_taken_in_the_moment_of_the_signal_is_put_back(
+    broker: Broker, redis_url: str
+) -> None:
+    """What has no row in PostgreSQL is not lost by a deploy either."""
+    first, second = Record(), Record()
+    delivery = call("last", "last", place=7)
+    with _BlockingRedis.from_url(redis_url, db=BROKER_DATABASE) as client:
+        for _ in range(5):
+            async with (
+                serving(broker, [first.note], block_seconds=30) as worker,
+                redis_client(redis_url, BROKER_DATABASE) as looking,
+            ):
+
+                async def is_waiting(looking: Any = looking) -> bool:  # noqa: ANN401  # redis-py's.
+                    return any(each["cmd"] == "bzmpop" for each in await looking.client_list())
+
+                await until(is_waiting, what="the worker to wait")
+                # Without a step of the loop between the two.
+                client.set(payload_key(delivery.id), delivery.payload)
+                client.zadd(delivery.queue, {delivery.id: delivery.score})
+                worker.handle_sig(signal.SIGTERM)
+            async with serving(broker, [second.note]):
+                await until(lambda: first.calls or second.calls, what="it to be run")
+            assert first.calls + second.calls == ["last"]
+            first.calls.clear()
+            second.calls.clear()
