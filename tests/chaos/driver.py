@@ -36,6 +36,9 @@ SETTINGS = {
     "DATA20_GRACE_SECONDS": "1",
     "DATA20_DRAIN_SECONDS": "0.1",
     "DATA20_CONCURRENCY": "6",
+    # A worker asks its owner for a successor by a signal, and we own several.
+    "DATA20_MAX_TASKS_PER_CHILD": "0",
+    "DATA20_WORKER_MEMORY_MB": "0",
     "DATA20_LOG_FORMAT": "json",
 }
 """Everything shorter than it is for users, so that it happens often in a short run."""

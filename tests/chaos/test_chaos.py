@@ -18,7 +18,7 @@ JOBS = 1000
 EACH = 5
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 async def test_a_thousand_jobs_live_through_every_fault(tmp_path: Path) -> None:
     """None is lost, stuck, ended twice or run twice at a time, and none is charged an attempt."""
     figures = tmp_path / "figures.json"
