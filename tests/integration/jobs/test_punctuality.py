@@ -1,5 +1,6 @@
-"""Retries and deferred jobs start on time, nobody polls for them, and no nudge is needed."""
+"""Retries and deferred jobs start on time, by what is known beforehand and by what is told."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -9,11 +10,13 @@ import pytest
 import sqlalchemy as sa
 
 from service.config import BROKER_DATABASE
+from service.queue.control import CHANNEL
 from service.queue.enqueue import submit
 from service.store.records import Job
 from service.store.states import Status
-from tests.integration.jobs.processes import PATIENCE_SECONDS, worker_process
-from tests.integration.jobs.worlds import QUICK, World
+from tests.integration.jobs.processes import PATIENCE_SECONDS, WorkerProcess, worker_process
+from tests.integration.jobs.worlds import QUICK, MakeWorld, World
+from tests.integration.queue.listening import listening
 from tests.integration.store.making import NEW
 from tests.servers import redis_client
 from tests.waiting import until
@@ -44,6 +47,20 @@ async def _claims(world: World, job: Job) -> list[datetime]:
     ]
 
 
+async def _has_looked(world: World, worker: WorkerProcess) -> bool:
+    """Tell whether the worker has made its first round and hears of what it does not know."""
+    async with world.context.database.connect() as connection:
+        looks = await connection.execute(
+            sa.text(
+                "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%min(jobs.deliver_at)%'"
+                " AND state = 'idle' AND pid <> pg_backend_pid()"
+            )
+        )
+    redis: Any = world.context.broker.arq
+    [(_, listeners)] = await redis.pubsub_numsub(CHANNEL)
+    return "worker ready" in worker.log and looks.scalar_one() > 0 and listeners > 0
+
+
 async def _defer(world: World, delay_seconds: float) -> Job:
     """Accept a job as the API does."""
     context = world.context
@@ -54,9 +71,11 @@ async def _defer(world: World, delay_seconds: float) -> Job:
 async def test_a_deferred_job_starts_on_time(world: World) -> None:
     """Whether its worker knew of it from its first look, or was told."""
     world.add_tool("quick", QUICK)
-    before = await _defer(world, 8.0)
+    before = await _defer(world, 12.0)
     async with worker_process(world, **AN_HOUR) as worker:
-        await worker.ready()
+        await until(
+            lambda: _has_looked(world, worker), what="a first look", within=PATIENCE_SECONDS
+        )
         told = [await _defer(world, delay) for delay in (2.0, 0.3, 1.0)]
         await _until_ended(world, [before, *told])
     for job in [before, *told]:
@@ -90,47 +109,6 @@ async def test_a_nudge_that_got_lost_costs_one_round(world: World) -> None:
     assert 0.5 <= (claimed - job.created_at).total_seconds() <= 0.5 + 1 + MOST_LATE_SECONDS
 
 
-async def test_what_waits_for_its_time_costs_redis_nothing(world: World, redis_url: str) -> None:
-    """However often the dispatcher looks, it has nothing to ask or tell about such jobs."""
-    world.add_tool("quick", QUICK)
-    waiting = [await _defer(world, 3600.0) for _ in range(10)]
-    async with (
-        worker_process(world, DATA20_DISPATCH_SECONDS="0.05") as worker,
-        redis_client(redis_url, BROKER_DATABASE) as redis,
-    ):
-        await worker.ready()
-        before = await _looks(redis)
-        rounds: set[datetime] = set()
-
-        async def have_passed() -> bool:
-            rounds.update(await _rounds(world))
-            return len(rounds) > 10
-
-        await until(have_passed, what="some rounds", within=PATIENCE_SECONDS)
-        assert await _looks(redis) == before
-    for job in waiting:
-        assert (await world.read(job)).status is Status.QUEUED
-
-
-async def _looks(redis: Any) -> list[int]:  # noqa: ANN401  # redis-py's client has no type.
-    """Return how often anybody has looked for deliveries."""
-    sent = await redis.info("commandstats")
-    names = ("zmscore", "zrangebyscore")
-    return [sent.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in names]
-
-
-async def _rounds(world: World) -> list[datetime]:
-    """Return when the dispatcher's last questions were asked."""
-    async with world.context.database.connect() as connection:
-        found = await connection.execute(
-            sa.text(
-                "SELECT query_start FROM pg_stat_activity WHERE query LIKE '%min(jobs.deliver_at)%'"
-                " AND pid <> pg_backend_pid()"
-            )
-        )
-        return list(found.scalars())
-
-
 async def test_a_tool_may_name_the_queue_it_waits_in(world: World, redis_url: str) -> None:
     """And a worker that serves no other takes it, and nothing else."""
     world.add_tool("quick", QUICK)
@@ -149,3 +127,20 @@ async def test_a_tool_may_name_the_queue_it_waits_in(world: World, redis_url: st
         assert (await world.read(other)).status is Status.QUEUED
     async with redis_client(redis_url, BROKER_DATABASE) as redis:
         assert await redis.zcard("tools") == 1
+
+
+async def test_every_worker_is_told_of_a_retry(world: World, redis_url: str) -> None:
+    """The one whose job it was may drain, or be gone when it is due."""
+    world.add_tool("once", FAILS_ONCE)
+    async with listening(redis_url, CHANNEL) as heard:
+        await world.run(await world.submit("once", retry_delay_seconds=0.25))
+        await until(lambda: heard, what="the nudge")
+    assert heard == [{"due_in": 0.25}]
+
+
+async def test_a_worker_tells_itself_though_redis_is_away(make_world: MakeWorld) -> None:
+    world = await make_world(redis_url="unix:///nowhere")
+    world.add_tool("once", FAILS_ONCE)
+    await world.run(await world.submit("once", retry_delay_seconds=0.25))
+    async with asyncio.timeout(10):
+        await world.context.alarm.wait()

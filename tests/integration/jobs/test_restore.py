@@ -203,6 +203,18 @@ async def test_an_idle_round_costs_the_same_however_many_jobs_wait(
     assert idle.seconds / rounds < 0.2
 
 
+async def test_what_waits_for_its_time_costs_redis_nothing(world: World, redis_url: str) -> None:
+    """However often anybody looks, there is nothing to ask or tell about such jobs."""
+    for _ in range(10):
+        await world.submit("quick", delay_seconds=3600.0)
+    async with measured(redis_url) as idle:
+        for _ in range(10):
+            assert await dispatch(world.context) is not None
+            assert await restore(world.context) == 0
+    assert idle.commands == 0
+    assert idle.statements == 2 * 10
+
+
 async def test_after_flushall_all_of_a_long_queue_is_back_in_seconds(
     crowded: World, redis_url: str
 ) -> None:
