@@ -9,16 +9,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from service.config import BROKER_DATABASE
 from service.queue.control import CHANNEL
 from service.queue.enqueue import submit
 from service.store.records import Job
-from service.store.states import Status
 from tests.integration.jobs.processes import PATIENCE_SECONDS, WorkerProcess, worker_process
 from tests.integration.jobs.worlds import QUICK, MakeWorld, World
 from tests.integration.queue.listening import listening
 from tests.integration.store.making import NEW
-from tests.servers import redis_client
 from tests.waiting import until
 
 AN_HOUR = {"DATA20_DISPATCH_SECONDS": "3600"}
@@ -107,26 +104,6 @@ async def test_a_nudge_that_got_lost_costs_one_round(world: World) -> None:
         await _until_ended(world, [job])
     [claimed] = await _claims(world, job)
     assert 0.5 <= (claimed - job.created_at).total_seconds() <= 0.5 + 1 + MOST_LATE_SECONDS
-
-
-async def test_a_tool_may_name_the_queue_it_waits_in(world: World, redis_url: str) -> None:
-    """And a worker that serves no other takes it, and nothing else."""
-    world.add_tool("quick", QUICK)
-    async with worker_process(world, DATA20_QUEUES="maintenance"):
-        other = await submit(
-            world.context.database,
-            world.context.broker,
-            replace(NEW, tool_name="quick", parameters={}),
-        )
-        job = await submit(
-            world.context.database,
-            world.context.broker,
-            replace(NEW, tool_name="quick", parameters={}, queue="maintenance"),
-        )
-        await _until_ended(world, [job])
-        assert (await world.read(other)).status is Status.QUEUED
-    async with redis_client(redis_url, BROKER_DATABASE) as redis:
-        assert await redis.zcard("tools") == 1
 
 
 async def test_every_worker_is_told_of_a_retry(world: World, redis_url: str) -> None:
