@@ -12,7 +12,6 @@ from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.dialects.postgresql import UUID as PG_UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store.moves import NOW, in_status, state_event
@@ -62,34 +61,55 @@ _IN_QUEUE = (
 )
 _PLACE = sa.tuple_(jobs.c.priority, jobs.c.created_at, jobs.c.id)
 
+# The statistics know nothing yet of a backlog that has just come. So whatever is given is first
+# looked up by id alone, and sorted out afterwards: a plan that begins with all that waits, because
+# it takes that for little, would compare each of it with each of these.
+_IDS = sa.bindparam("ids", type_=ARRAY(jobs.c.id.type))
 _GIVEN = (
-    sa.func.unnest(
-        sa.bindparam("ids", type_=ARRAY(PG_UUID(as_uuid=True))),
-        sa.bindparam("fences", type_=ARRAY(sa.Integer)),
-    )
+    sa.func.unnest(_IDS, sa.bindparam("fences", type_=ARRAY(sa.Integer)))
     .table_valued(sa.column("id", jobs.c.id.type), sa.column("fence", sa.Integer), name="given")
     .render_derived()
 )
-_STILL_OUT = sa.select(jobs.c.id).where(
-    jobs.c.id == _GIVEN.c.id, jobs.c.fence == _GIVEN.c.fence, _IS_OUT
+_FOUND = sa.select(jobs.c.id, jobs.c.fence, jobs.c.status, jobs.c.deliver_at).where(
+    jobs.c.id == sa.any_(_IDS)
 )
+
+
+def _as_given(found: sa.CTE) -> tuple[sa.ColumnElement[bool], ...]:
+    """Keep of *found* what still waits as it was given."""
+    return (
+        found.c.id == _GIVEN.c.id,
+        found.c.fence == _GIVEN.c.fence,
+        found.c.status.in_(sorted(WAITING)),
+    )
+
+
+_SEEN = _FOUND.cte("seen").prefix_with("MATERIALIZED")
+_STILL_OUT = sa.select(_SEEN.c.id).where(*_as_given(_SEEN), _SEEN.c.deliver_at.is_(None))
 
 # What somebody else has locked is about to be claimed or cancelled; waiting for it would only
 # invite a deadlock between two statements that lock the same jobs in different order.
-_FREE = (
-    sa.select(jobs.c.id)
-    .where(
-        jobs.c.id == _GIVEN.c.id,
-        jobs.c.fence == _GIVEN.c.fence,
-        _WAITS,
-        jobs.c.deliver_at.is_not(None),
-    )
-    .with_for_update(skip_locked=True, of=jobs)
-    .cte("free")
+_FREE = _FOUND.with_for_update(skip_locked=True).cte("free")
+_DUE_YET = (
+    sa.select(_FREE.c.id, _FREE.c.fence, _FREE.c.status)
+    .where(*_as_given(_FREE), _FREE.c.deliver_at.is_not(None))
+    .cte("due_yet")
 )
+
+
+def _unchanged(statuses: frozenset[Status]) -> tuple[sa.ColumnElement[bool], ...]:
+    """True only while the job is as it was read, and was in one of *statuses*."""
+    return (
+        jobs.c.id == _DUE_YET.c.id,
+        jobs.c.fence == _DUE_YET.c.fence,
+        jobs.c.status == _DUE_YET.c.status,
+        _DUE_YET.c.status.in_(sorted(statuses)),
+    )
+
+
 _ENQUEUED = (
     sa.update(jobs)
-    .where(jobs.c.id == _FREE.c.id, in_status(MOVES[Move.ENQUEUE].sources))
+    .where(*_unchanged(MOVES[Move.ENQUEUE].sources))
     .values(
         status=MOVES[Move.ENQUEUE].target,
         queued_at=NOW,
@@ -102,7 +122,7 @@ _ENQUEUED = (
 # It waits for a worker from now on, no longer for its time; its status does not change.
 _DELIVERED = (
     sa.update(jobs)
-    .where(jobs.c.id == _FREE.c.id, in_status(frozenset({Status.QUEUED})))
+    .where(*_unchanged(frozenset({Status.QUEUED})))
     .values(queued_at=NOW, deliver_at=None)
     .returning(jobs.c.id)
     .cte("delivered")
