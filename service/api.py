@@ -12,6 +12,7 @@ from service.config import Settings, load_settings
 from service.cron import CRON_JOBS
 from service.errors import Data20Error, SettingsError
 from service.execution.artifacts import ArtifactStore
+from service.jobs.local import LocalExecution, open_local
 from service.queue.broker import Broker
 from service.queue.timetable import read_timetable
 from service.store.database import Database
@@ -57,19 +58,27 @@ def create_app(settings: Settings | None = None) -> Starlette:
     database_url, redis_url = known.database_url, known.redis_url
 
     @asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncGenerator[State]:
+    async def lifespan(app: Starlette) -> AsyncGenerator[State]:
         database = Database(database_url.get_secret_value(), name="data20-api")
         broker = Broker(redis_url.get_secret_value(), name="data20-api")
+        catalog, store = Catalog(known.tools_dir), ArtifactStore(known.artifacts)
+        local = await open_local(known, broker, catalog, store)
+        app.state.local = local
+        if local is not None:
+            local.start()
         try:
             yield State(
                 settings=known,
                 database=database,
                 broker=broker,
-                catalog=Catalog(known.tools_dir),
-                artifacts=ArtifactStore(known.artifacts),
                 timetable=read_timetable(CRON_JOBS),
+                catalog=catalog,
+                artifacts=store,
+                local=local,
             )
         finally:
+            if local is not None:
+                await local.stop()
             await broker.close()
             await database.close()
 
@@ -79,3 +88,10 @@ def create_app(settings: Settings | None = None) -> Starlette:
         exception_handlers=EXCEPTION_HANDLERS,
         lifespan=lifespan,
     )
+
+
+def ask_to_stop(app: Starlette) -> None:
+    """Have *app* begin no more jobs; the second time, hand back those that run here."""
+    local: LocalExecution | None = getattr(app.state, "local", None)
+    if local is not None:
+        local.ask_to_stop()

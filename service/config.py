@@ -92,6 +92,12 @@ class Settings(BaseSettings):
     """Name of the worker, unlike that of any other live one; `worker@HOST` when empty. `%h` stands
     for the host's name."""
 
+    local_concurrency: int = Field(default=2, ge=0, le=1000)
+    """Jobs the API runs itself at a time while Redis or every worker is away; 0 runs none there."""
+
+    local_after_seconds: float = Field(default=3, ge=0)
+    """Seconds a queue must be without a live worker before the API runs its jobs."""
+
     soft_time_limit: int = Field(default=3300, ge=1)
     """Seconds after which a tool is asked to stop."""
 

@@ -110,7 +110,11 @@ async def _look_at_store(database: Database) -> dict[str, Check]:
         return _without_store(str(error))
     took = asyncio.get_running_loop().time() - begun
     answered = Check(Grade.OK, "PostgreSQL answers", {"answered_in_ms": round(took * 1000, 1)})
-    return {"database": answered, "workers": judge_workers(known), "queues": judge_queues(depths)}
+    return {
+        "database": answered,
+        "workers": judge_workers([each for each in known if not each.is_standby]),
+        "queues": judge_queues(depths),
+    }
 
 
 def _store_silent() -> dict[str, Check]:

@@ -6,11 +6,10 @@ import socket
 import sys
 from functools import partial
 
-import uvicorn
-
 from service import worker as worker_process
-from service.api import create_app
+from service.api import ask_to_stop, create_app
 from service.cli import banner
+from service.cli.http_server import HttpServer
 from service.cli.listening import address, listen
 from service.cli.succession import ASKS_FOR_SUCCESSOR, OwnSuccession, ask
 from service.config import Settings
@@ -23,8 +22,6 @@ from service.store.database import Database
 from service.store.migrate import upgrade
 from service.tools.catalog import Catalog
 
-_GRACEFUL_SECONDS = 10
-
 
 def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) -> None:
     """Serve HTTP until SIGTERM or SIGINT; *listener_fd* is a socket that listens already."""
@@ -36,16 +33,7 @@ def serve_api(settings: Settings, listener_fd: int | None, *, is_alone: bool) ->
         listener = socket.socket(fileno=listener_fd)
     if is_alone:
         asyncio.run(_print_api(settings, address(listener)))
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=_GRACEFUL_SECONDS,
-            lifespan="on",
-        )
-    )
+    server = HttpServer(app, partial(ask_to_stop, app))
     server.run(sockets=[listener])
     if not server.started:
         sys.exit(1)

@@ -13,6 +13,7 @@ from service.jobs.regularity import Regularity
 from service.jobs.rounds import Alarm
 from service.jobs.spool import Spool
 from service.queue.broker import Broker
+from service.queue.control import Wish
 from service.store.database import Database
 from service.store.records import Holder
 from service.store.workers import Identity
@@ -65,6 +66,12 @@ class Context:
     def holder(self) -> Holder:
         """This worker as a job's row names it."""
         return Holder(self.identity.id, self.identity.name)
+
+    def heed(self, wish: Wish) -> None:
+        """Stop a job that runs here, as somebody wishes."""
+        running = self.running.get(wish.job_id)
+        if running is not None:
+            running.stop.request(StopKind.TERMINATE if wish.terminates else StopKind.CANCEL)
 
     def stop_all(self, kind: StopKind) -> None:
         """Ask every tool that runs here to end."""

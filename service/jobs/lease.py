@@ -16,13 +16,14 @@ itself; behind a proxy that refuses connections while the server goes on, it wou
 import os
 import socket
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psutil
 import structlog
 
-from service.config import Settings
+from service.config import QUEUES, Settings
 from service.errors import StoreDownError, WorkerNameTakenError
 from service.execution.hold import NANOSECONDS, boot_nanoseconds
 from service.execution.isolation import Isolation
@@ -54,6 +55,18 @@ def identify(settings: Settings, isolation: Isolation) -> Identity:
         concurrency=settings.concurrency,
         isolation=isolation,
         is_standby=False,
+    )
+
+
+def identify_standby(settings: Settings, isolation: Isolation) -> Identity:
+    """Say who this process is as one that runs jobs only while no worker can."""
+    known = identify(settings, isolation)
+    return replace(
+        known,
+        name=f"api@{known.host}:{known.pid}",
+        queues=QUEUES,
+        concurrency=settings.local_concurrency,
+        is_standby=True,
     )
 
 
@@ -98,6 +111,18 @@ async def sign_on(context: Context) -> None:
     _push_on(context, asked_at)
     if before is not None:
         log.info("took over", worker=who.name, predecessor=str(before.id))
+
+
+async def bury_standbys(context: Context) -> None:
+    """Forget standbys that are provably gone, so that their jobs count as lost at once.
+
+    None of them comes back under its name, which holds a process number.
+    """
+    async with context.database.connect() as connection:
+        for each in await workers.all_workers(connection):
+            if each.is_standby and is_provably_gone(each):
+                log.info("buried", worker=each.name)
+                await workers.sign_off(connection, each.id)
 
 
 async def heartbeat(context: Context) -> None:

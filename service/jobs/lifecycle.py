@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
@@ -14,7 +15,7 @@ from service.jobs.context import Context
 from service.jobs.dispatch import dispatch
 from service.jobs.finish import replay
 from service.jobs.journal import until_stored
-from service.jobs.lease import heartbeat, sign_on
+from service.jobs.lease import bury_standbys, heartbeat, sign_on
 from service.jobs.recycling import Recycling
 from service.jobs.rescue import rescue
 from service.jobs.restore import restore
@@ -55,29 +56,24 @@ class Lifecycle:
         context, settings = self._context, self._context.settings
         context.database.on_lost(context.regularity.break_off)
         await self._sign_on()
-        chores = (
+        chores = [
             every(settings.heartbeat_seconds, self._keep_lease, name="heartbeat"),
             every(settings.dispatch_seconds, partial(rescue, context), name="rescue"),
-            every(settings.heartbeat_seconds, self._recycle, name="recycle"),
-            when_due(
-                context.alarm,
-                settings.dispatch_seconds,
-                partial(dispatch, context),
-                name="dispatch",
-            ),
-            every(settings.dispatch_seconds, partial(restore, context), name="restore"),
-            every(settings.dispatch_seconds, self._timekeeper.recover, name="cron recovery"),
             every(_SWEEP_SECONDS, partial(sweep, context), name="sweep"),
-            # These end by themselves only when something broke them.
-            every(_PAUSE_SECONDS, self._timekeeper.keep, name="cron"),
+            # It ends by itself only when something broke it.
             every(_PAUSE_SECONDS, partial(listen, context.broker, self._heed), name="control"),
-        )
+        ]
+        if context.identity.is_standby:
+            with contextlib.suppress(StoreUnavailableError):
+                await bury_standbys(context)
+        else:
+            chores += self._workers_chores()
         self._chores = [asyncio.create_task(chore) for chore in chores]
         log.info(
             "worker ready",
             worker=context.identity.name,
-            queues=",".join(settings.queues),
-            concurrency=settings.concurrency,
+            queues=",".join(context.identity.queues),
+            concurrency=context.identity.concurrency,
             isolation=str(context.isolation),
             tools=len(context.catalog.tools()),
         )
@@ -85,6 +81,19 @@ class Lifecycle:
     async def _recycle(self) -> None:
         if self._recycling is not None:
             await self._recycling.look()
+
+    def _workers_chores(self) -> list[Coroutine[Any, Any, None]]:
+        """What a standby leaves to workers: it must not deliver to any that are not there."""
+        context, settings = self._context, self._context.settings
+        seconds = settings.dispatch_seconds
+        return [
+            every(settings.heartbeat_seconds, self._recycle, name="recycle"),
+            when_due(context.alarm, seconds, partial(dispatch, context), name="dispatch"),
+            every(seconds, partial(restore, context), name="restore"),
+            every(seconds, self._timekeeper.recover, name="cron recovery"),
+            # It ends by itself only when something broke it.
+            every(_PAUSE_SECONDS, self._timekeeper.keep, name="cron"),
+        ]
 
     async def drain(self, ctx: dict[Any, Any]) -> None:  # noqa: ARG002  # arq's signature.
         """Claim no more, and show it."""
@@ -152,13 +161,12 @@ class Lifecycle:
         except WorkerNameTakenError as error:
             # Whatever it claimed now would at once count as lost.
             log.error("worker replaced", reason=str(error))  # noqa: TRY400  # The message says all.
-            signal.raise_signal(signal.SIGTERM)
+            if not self._context.identity.is_standby:  # The API does more than run jobs.
+                signal.raise_signal(signal.SIGTERM)
 
     async def _heed(self, nudge: Wish | Due) -> None:
         """Look when a delivery falls due, or stop a job that runs here, as somebody wishes."""
         if isinstance(nudge, Due):
             self._context.alarm.ring_in(nudge.in_seconds)
             return
-        running = self._context.running.get(nudge.job_id)
-        if running is not None:
-            running.stop.request(StopKind.TERMINATE if nudge.terminates else StopKind.CANCEL)
+        self._context.heed(nudge)

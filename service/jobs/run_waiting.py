@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from service.errors import StoreUnavailableError
+from service.execution.hold import boot_nanoseconds
 from service.jobs.context import Context
 from service.jobs.run_tool import run_claimed
 from service.store import next_job
@@ -37,6 +38,7 @@ async def claim_next(context: Context, *choices: Collection[str]) -> Job | None:
     for queues in choices:
         if context.is_draining:
             return None
+        until = context.hold.until
         try:
             async with context.database.connect() as connection:
                 job = await next_job.claim_next(
@@ -45,6 +47,10 @@ async def claim_next(context: Context, *choices: Collection[str]) -> Job | None:
         except StoreUnavailableError as error:
             # Should the claim be committed all the same, a heartbeat finds it and lets it go.
             log.warning("store away, nothing claimed", reason=str(error))
+            return None
+        if job is not None and until is not None and boot_nanoseconds() >= until:
+            # It may have been rescued since. If not, a heartbeat finds it and lets it go.
+            log.warning("claim answered too late", job_id=str(job.id))
             return None
         if job is not None:
             log.info("claimed without a delivery", job_id=str(job.id), queue=job.queue)

@@ -41,8 +41,17 @@ class Due:
     in_seconds: float
 
 
-async def cancel(database: Database, broker: Broker, job_id: UUID, *, terminates: bool) -> Job:
+async def cancel(
+    database: Database,
+    broker: Broker,
+    job_id: UUID,
+    *,
+    terminates: bool,
+    heed: Callable[[Wish], None] | None = None,
+) -> Job:
     """Cancel a job: one that waits at once, one that runs by its worker.
+
+    That may be this very process, which is told by *heed*.
 
     Returns the job as it is after the wish is written down: `cancelled`, or still `running`.
     Raises JobNotFoundError, and JobFinishedError for one that has ended.
@@ -62,7 +71,10 @@ async def cancel(database: Database, broker: Broker, job_id: UUID, *, terminates
         await _withdraw(broker, job)
         await announce(broker, changed)
     else:
-        await _nudge(broker, Wish(job_id, changed.cancel_terminates))
+        wish = Wish(job_id, changed.cancel_terminates)
+        if heed is not None:
+            heed(wish)
+        await _nudge(broker, wish)
     return changed
 
 

@@ -16,6 +16,7 @@ from service.errors import (
 from service.queue.broker import PATIENCE_SECONDS, Broker
 from service.queue.control import nudge_due
 from service.queue.delivery import Delivery
+from service.queue.standby import Standby
 from service.store import jobs, lookup, schedule
 from service.store.database import Connection, Database
 from service.store.idempotency import Holding, RequestKey, take_key
@@ -31,11 +32,13 @@ _MARKED_AT_ONCE = 500
 log = structlog.stdlib.get_logger(__name__)
 
 
-async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
+async def submit(
+    database: Database, broker: Broker, new: NewJob, local: Standby | None = None
+) -> Job:
     """Accept a job and hand it to arq, or put it on the schedule when it is to start later.
 
-    Returns it `queued`; still `pending` when Redis does not answer, and then the dispatcher
-    delivers it later. Raises StoreUnavailableError when nothing was accepted.
+    Returns it `queued`. Still `pending` when *local* takes it, or when Redis does not answer, and
+    then the dispatcher delivers it later. Raises StoreUnavailableError when nothing was accepted.
     """
     job_id = new_id()
     is_sent = False
@@ -52,11 +55,15 @@ async def submit(database: Database, broker: Broker, new: NewJob) -> Job:
         if not is_sent:
             raise
         job = await _find_after_all(database, job_id, error)
-    return await _hand_over(database, broker, job)
+    return await _hand_over(database, broker, job, local)
 
 
 async def submit_once(
-    database: Database, broker: Broker, new: NewJob, request: RequestKey
+    database: Database,
+    broker: Broker,
+    new: NewJob,
+    request: RequestKey,
+    local: Standby | None = None,
 ) -> tuple[Job, bool]:
     """Accept a job as `submit` does, unless an earlier request with the same key was accepted.
 
@@ -80,7 +87,7 @@ async def submit_once(
         holding = None
         job = await _find_after_all(database, job_id, error)
     # Repeated too: whoever wrote it down the first time may have died before the delivery.
-    return await _hand_over(database, broker, job), holding is not None
+    return await _hand_over(database, broker, job, local), holding is not None
 
 
 def _check_same(request: RequestKey, holding: Holding) -> None:
@@ -99,10 +106,14 @@ async def _create_scheduled(connection: Connection, new: NewJob, job_id: UUID) -
     return await jobs.mark_enqueued(connection, job_id) or job
 
 
-async def _hand_over(database: Database, broker: Broker, job: Job) -> Job:
-    """Deliver a job that may start, or have dispatchers look when it may."""
+async def _hand_over(database: Database, broker: Broker, job: Job, local: Standby | None) -> Job:
+    """Deliver a job that may start, or have it run here, or have dispatchers look when it may."""
     if job.status is Status.PENDING:
-        return await enqueue(database, broker, job)
+        is_local = local is not None and local.takes(job.queue)
+        done = job if is_local else await enqueue(database, broker, job)
+        if local is not None and done.status is Status.PENDING:
+            local.wake()
+        return done
     if job.attempt == 0 and job.next_attempt_at is not None:
         wait = job.next_attempt_at - job.created_at  # Both by the clock of the store.
         await nudge_due(broker, wait.total_seconds())

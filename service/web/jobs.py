@@ -173,9 +173,13 @@ class JobEndpoint(HTTPEndpoint):
     async def delete(self, request: ApiRequest) -> Response:
         """Cancel the job; `?terminate=true` does not ask a running tool first."""
         query = read_query(request, CancelQuery)
-        state = request.state
+        state, local = request.state, request.state["local"]
         job = await cancel(
-            state["database"], state["broker"], _job_id(request), terminates=query.terminate
+            state["database"],
+            state["broker"],
+            _job_id(request),
+            terminates=query.terminate,
+            heed=local.heed if local else None,
         )
         message = f"Job {job.id} " + ("cancelled" if job.status.is_final else "is being stopped")
         return json_answer({"job_id": str(job.id), "status": job.status, "message": message})

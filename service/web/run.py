@@ -14,6 +14,7 @@ from service.config import QUEUES
 from service.errors import Violation
 from service.queue.enqueue import submit, submit_once
 from service.queue.plan import plan
+from service.queue.standby import Standby
 from service.queue.wishes import MOST_DELAY_SECONDS, Wishes
 from service.store.idempotency import RequestKey
 from service.store.records import Job
@@ -96,28 +97,36 @@ async def create_job(request: ApiRequest) -> Response:
     """Accept a job. Whatever is wrong with the request is said before anything is written."""
     key = _read_key(request)
     asked = await read_body(request, RunRequest)
-    state = request.state
+    state, local = request.state, request.state["local"]
     state["catalog"].refresh()
     tool = state["catalog"].get(asked.tool_name)
     parameters = validate(tool, asked.parameters)
     new = plan(tool, parameters, state["settings"], asked.wishes())
     if key is None:
-        return json_answer(_answer(await submit(state["database"], state["broker"], new)))
+        job = await submit(state["database"], state["broker"], new, local)
+        return json_answer(_answer(job, local))
     wanted = RequestKey(owner="", key=key, body_hash=_hash(asked))
-    job, is_repeat = await submit_once(state["database"], state["broker"], new, wanted)
-    return json_answer(_answer(job), headers={REPLAYED_HEADER: "true"} if is_repeat else None)
+    job, is_repeat = await submit_once(state["database"], state["broker"], new, wanted, local)
+    return json_answer(
+        _answer(job, local), headers={REPLAYED_HEADER: "true"} if is_repeat else None
+    )
 
 
-def _answer(job: Job) -> RunAnswer:
+def _answer(job: Job, local: Standby | None) -> RunAnswer:
     answer = RunAnswer(
-        job_id=str(job.id), tool_name=job.tool_name, status=job.status, message=_message(job)
+        job_id=str(job.id),
+        tool_name=job.tool_name,
+        status=job.status,
+        message=_message(job, is_local=local is not None and local.takes(job.queue)),
     )
     if job.next_attempt_at is None:
         return answer
     return DeferredAnswer(**answer.model_dump(), next_attempt_at=job.next_attempt_at)
 
 
-def _message(job: Job) -> str:
+def _message(job: Job, *, is_local: bool) -> str:
+    if job.status is Status.PENDING and is_local:
+        return f"Tool {job.tool_name} started (local execution)"
     if job.status is Status.PENDING:
         return f"Tool {job.tool_name} accepted; it is queued as soon as the broker answers"
     at = f" at {job.next_attempt_at.isoformat()}" if job.next_attempt_at else ""

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from service.config import Settings
 from service.execution.artifacts import ArtifactStore
 from service.queue.broker import Broker
+from service.queue.standby import Standby
 from service.queue.timetable import Timetable
 from service.store.database import Database
 from service.tools.catalog import Catalog
@@ -21,6 +22,8 @@ class State(TypedDict):
     catalog: Catalog
     artifacts: ArtifactStore
     timetable: Timetable
+    local: Standby | None
+    """None when this process runs no jobs."""
 
 
 ApiRequest: TypeAlias = Request[State]

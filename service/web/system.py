@@ -37,7 +37,7 @@ async def ready(request: ApiRequest) -> Response:
                 checks["schema"] = "not at this version; run `data20 db upgrade`"
             else:
                 live = sum(
-                    each.is_alive and not each.is_draining
+                    each.is_alive and not each.is_draining and not each.is_standby
                     for each in await workers.all_workers(connection)
                 )
     except StoreUnavailableError as error:

@@ -1,13 +1,17 @@
-"""Workers as processes of their own, on the servers of a world."""
+"""Workers and APIs as processes of their own, on the servers of a world."""
 
 import asyncio
 import subprocess
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import httpx2 as httpx
+
+from service.cli.listening import address, listen
 from service.queue.enqueue import enqueue
 from service.store import workers
 from service.store.records import Job
@@ -16,7 +20,8 @@ from tests.integration.jobs.worlds import World
 from tests.system.stacks import clean_environment
 from tests.waiting import until
 
-DATA20_WORKER = (sys.executable, "-m", "service", "worker")
+DATA20 = (sys.executable, "-m", "service")
+DATA20_WORKER = (*DATA20, "worker")
 ARQ_WORKER = (str(Path(sys.executable).with_name("arq")), "service.worker.WorkerSettings")
 
 PATIENCE_SECONDS = 60.0
@@ -75,6 +80,66 @@ async def worker_process(
 
     *settings* are environment variables; an empty one is taken away.
     """
+    process, log_path = await _start(world, command, settings)
+    try:
+        yield WorkerProcess(world, process, log_path)
+    finally:
+        process.kill()
+        process.wait()
+
+
+@dataclass(frozen=True)
+class ApiProcess:
+    """An API that was started as `data20 up` starts one, and a client of it."""
+
+    client: httpx.AsyncClient
+    process: "subprocess.Popen[bytes]"
+    log_path: Path
+
+    @property
+    def log(self) -> str:
+        """What it wrote to stderr so far."""
+        return self.log_path.read_text()
+
+    async def post(self, tool_name: str, **wishes: object) -> dict[str, Any]:
+        """Ask for a job, and return the answer."""
+        answer = await self.client.post("/api/run", json={"tool_name": tool_name, **wishes})
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    async def exit_code(self) -> int:
+        """Return its exit code when it has ended; a signal as its negative number."""
+        await until(
+            lambda: self.process.poll() is not None,
+            what="the API to end",
+            within=PATIENCE_SECONDS,
+        )
+        return self.process.returncode
+
+
+@asynccontextmanager
+async def api_process(world: World, **settings: str) -> AsyncGenerator[ApiProcess]:
+    """Start an API with the world's servers and tools; kill it afterwards.
+
+    Unless told otherwise it runs jobs itself as soon as it sees that no worker is there.
+    """
+    with listen("127.0.0.1", 0) as listener:
+        command = (*DATA20, "api", "--listener", str(listener.fileno()))
+        chosen = {"DATA20_LOCAL_AFTER_SECONDS": "0", **settings}
+        process, log_path = await _start(world, command, chosen, listener.fileno())
+        url = address(listener)
+    try:
+        async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as client:
+            assert (await client.get("/health")).status_code == 200
+            yield ApiProcess(client, process, log_path)
+    finally:
+        process.kill()
+        process.wait()
+
+
+async def _start(
+    world: World, command: Sequence[str], settings: Mapping[str, str], *descriptors: int
+) -> "tuple[subprocess.Popen[bytes], Path]":
     known = world.context.settings
     assert known.database_url is not None
     assert known.redis_url is not None
@@ -97,12 +162,9 @@ async def worker_process(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=log,
+            pass_fds=descriptors,
         )
-    try:
-        yield WorkerProcess(world, process, log_path)
-    finally:
-        process.kill()
-        process.wait()
+    return process, log_path
 
 
 async def post(world: World, job: Job) -> Job:

@@ -1,15 +1,17 @@
 """Answers of PostgreSQL that come when they are no longer true."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
 
 from service.embedded.sockets import POSTGRES_SOCKET
 from service.jobs.lease import heartbeat, sign_on
+from service.jobs.run_waiting import run_waiting
 from service.store import jobs
 from service.store.ids import new_id
 from service.store.states import Status
@@ -46,8 +48,20 @@ async def _renewals(world: World) -> int:
         return len(rows.all())
 
 
+async def _with_delivery(world: World, job_id: UUID) -> None:
+    await world.deliver(job_id)
+
+
+async def _without_delivery(world: World, job_id: UUID) -> None:  # noqa: ARG001  # Whichever waits.
+    await run_waiting({"context": world.context}, asyncio.Event())
+
+
+@pytest.mark.parametrize("take", [_with_delivery, _without_delivery])
 async def test_a_claim_that_is_answered_after_its_lease_starts_no_tool(
-    make_world: MakeWorld, migrated_url: str, line: Line
+    make_world: MakeWorld,
+    migrated_url: str,
+    line: Line,
+    take: Callable[[World, UUID], Coroutine[None, None, None]],
 ) -> None:
     """Although the lease was renewed since: in between, somebody else took the job."""
     here = await make_world()
@@ -59,12 +73,12 @@ async def test_a_claim_that_is_answered_after_its_lease_starts_no_tool(
     )
     there.add_tool("started", STARTED)
     mark = there.folder / "mark"
-    job = await there.submit("started", {"mark": str(mark)})
     await sign_on(there.context)
-    await there.deliver(new_id())  # So that its one connection has a claim prepared.
+    await take(there, new_id())  # So that its one connection has a claim prepared.
     await heartbeat(there.context)
+    job = await here.submit("started", {"mark": str(mark)})
     line.hold_answers()
-    delivery = asyncio.create_task(there.deliver(job.id))
+    delivery = asyncio.create_task(take(there, job.id))
 
     async def is_claimed() -> bool:
         return (await here.read(job)).status is Status.RUNNING

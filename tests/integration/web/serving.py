@@ -15,13 +15,19 @@ REFUSING = "127.0.0.1:1"
 """Nobody listens at this port: connections are refused at once."""
 
 
-def settings_for(folder: Path, *, database_url: str, redis_url: str) -> Settings:
-    """Return settings under which *folder* holds `tools`, and `var` for all that is kept."""
+def settings_for(
+    folder: Path, *, database_url: str, redis_url: str, local_concurrency: int = 0
+) -> Settings:
+    """Return settings under which *folder* holds `tools`, and `var` for all that is kept.
+
+    Unless told otherwise the application runs no jobs itself.
+    """
     return Settings(
         database_url=SecretStr(database_url),
         redis_url=SecretStr(redis_url),
         tools_dir=(folder / "tools",),
         var_dir=folder / "var",
+        local_concurrency=local_concurrency,
     )
 
 
