@@ -137,13 +137,7 @@ async def heartbeat(context: Context) -> None:
         if running.fence is not None
     }
     context.regularity.miss_if_late()
-    asked_at = boot_nanoseconds()
-    try:
-        held = await _renew(context)
-    except StoreDownError:
-        _push_on(context, asked_at)
-        raise
-    if held is None:
+    if not await _renew(context):
         # This process was stopped for long, say, and its row taken over or cleaned up.
         log.warning("lease lost", worker=context.identity.name)
         try:
@@ -151,20 +145,27 @@ async def heartbeat(context: Context) -> None:
         except WorkerNameTakenError:
             context.stop_all(StopKind.TERMINATE)
             raise
-        asked_at = boot_nanoseconds()
-        held = await _renew(context)
     context.regularity.renewed()
-    if held is not None:
-        _compare(known, held)
-        _push_on(context, asked_at)
-        await _let_go_of_strays(context, held)
-
-
-async def _renew(context: Context) -> list[workers.Held] | None:
     async with context.database.connect() as connection:
-        return await workers.renew(
-            connection, context.identity.id, lease_seconds=context.settings.lease_seconds
-        )
+        held = await workers.list_held(connection, context.identity.id)
+    _compare(known, held)
+    await _let_go_of_strays(context, held)
+
+
+async def _renew(context: Context) -> bool:
+    """Renew the lease, and let the tools run on: what they are of is ours while it never ended."""
+    asked_at = boot_nanoseconds()
+    try:
+        async with context.database.connect() as connection:
+            is_renewed = await workers.renew(
+                connection, context.identity.id, lease_seconds=context.settings.lease_seconds
+            )
+    except StoreDownError:
+        _push_on(context, asked_at)
+        raise
+    if is_renewed:
+        _push_on(context, asked_at)
+    return is_renewed
 
 
 def _push_on(context: Context, asked_at: int) -> None:

@@ -135,21 +135,23 @@ async def register(
     return done.one_or_none() is not None
 
 
-async def renew(
-    connection: AsyncConnection, worker_id: UUID, *, lease_seconds: float
-) -> list[Held] | None:
-    """Renew the lease and return the jobs the worker holds; `None` when its row is gone.
-
-    A job the worker runs and that is not in the list was taken from it.
-    """
+async def renew(connection: AsyncConnection, worker_id: UUID, *, lease_seconds: float) -> bool:
+    """Renew the lease; False when the worker's row is gone."""
     renewed = (
         sa.update(workers)
         .where(workers.c.id == worker_id)
         .values(lease_until=_LEASE)
         .returning(workers.c.id)
     )
-    if (await connection.execute(renewed, {"lease_seconds": lease_seconds})).one_or_none() is None:
-        return None
+    done = await connection.execute(renewed, {"lease_seconds": lease_seconds})
+    return done.one_or_none() is not None
+
+
+async def list_held(connection: AsyncConnection, worker_id: UUID) -> list[Held]:
+    """Return the jobs the worker holds.
+
+    A job the worker runs and that is not in the list was taken from it.
+    """
     rows = await connection.execute(
         sa.select(
             jobs.c.id, jobs.c.fence, jobs.c.cancel_requested_at, jobs.c.cancel_terminates

@@ -164,8 +164,7 @@ async def test_a_heartbeat_tells_what_the_worker_holds(connection: AsyncConnecti
     unwanted = await claimed(connection, holder)
     await claimed(connection, somebody())
     await jobs.request_cancel(connection, unwanted.id, terminates=True)
-    held = await workers.renew(connection, holder.id, lease_seconds=60.0)
-    assert held is not None
+    held = await workers.list_held(connection, holder.id)
     told = {each.job_id: (each.fence, each.is_cancelled, each.terminates) for each in held}
     assert told == {kept.id: (1, False, False), unwanted.id: (1, True, True)}
 
@@ -175,12 +174,12 @@ async def test_a_heartbeat_of_a_worker_whose_row_is_gone_says_so(
 ) -> None:
     holder = await signed_on(connection)
     await workers.sign_off(connection, holder.id)
-    assert await workers.renew(connection, holder.id, lease_seconds=60.0) is None
+    assert not await workers.renew(connection, holder.id, lease_seconds=60.0)
 
 
 async def test_a_heartbeat_moves_the_end_of_the_lease(connection: AsyncConnection) -> None:
     holder = await signed_on(connection, lease_seconds=-1)
-    await workers.renew(connection, holder.id, lease_seconds=60.0)
+    assert await workers.renew(connection, holder.id, lease_seconds=60.0)
     [worker] = await workers.all_workers(connection)
     assert worker.is_alive
     job = await claimed(connection, holder)
