@@ -1,8 +1,10 @@
 """`python -m tests.chaos`: one run, its figures, and an exit code that says whether all held."""
 
+import asyncio
 import json
 import signal
 import sys
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import uvloop
 from rich.console import Console
 
 from tests.chaos.driver import Size, run
+from tests.chaos.figures import Figures
 from tests.chaos.plan import Fault, make_plan
 
 app = typer.Typer(add_completion=False)
@@ -37,13 +40,24 @@ def main(
             typer.echo(f"{step.at_seconds:8.2f} s  {step.fault}, {step.target}, {step.seconds:.2f}")
         return
     console = Console(stderr=True)
-    # A signal that ends the run ends it like an exception: nothing of it stays.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    figures = uvloop.run(run(plan, Size(workers=workers), console.print, keep=keep))
+    try:
+        figures = uvloop.run(
+            _until_told(run(plan, Size(workers=workers), console.print, keep=keep))
+        )
+    except asyncio.CancelledError:
+        sys.exit("broken off")
     if json_file is not None:
         json_file.write_text(json.dumps(figures.as_json(), indent=2) + "\n")
     figures.print_to(console)
     sys.exit(1 if figures.violations or figures.surprises else 0)
+
+
+async def _until_told(work: Coroutine[None, None, Figures]) -> Figures:
+    """Do the work; a signal breaks it off as an exception would, and nothing of it stays."""
+    task = asyncio.ensure_future(work)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+    return await task
 
 
 if __name__ == "__main__":

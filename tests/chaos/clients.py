@@ -46,7 +46,6 @@ class Clients:
         self._ticks = ticks
         self._count = count
         self._waiting: deque[Posting] = deque()
-        self._cancelling: set[asyncio.Task[None]] = set()
         self._turn = 0
         self.told = Told()
 
@@ -63,13 +62,13 @@ class Clients:
     async def post_all(self, postings: Sequence[Posting], begun_at: float) -> None:
         """Post each at its moment, or as soon as a client is free; return when all are accepted."""
         self._waiting.extend(postings)
-        async with _client() as client:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(self._count):
-                    group.create_task(self._work(client, begun_at))
-            await asyncio.gather(*self._cancelling)
+        async with _client() as client, asyncio.TaskGroup() as group:
+            for _ in range(self._count):
+                group.create_task(self._work(client, group, begun_at))
 
-    async def _work(self, client: httpx.AsyncClient, begun_at: float) -> None:
+    async def _work(
+        self, client: httpx.AsyncClient, group: asyncio.TaskGroup, begun_at: float
+    ) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
             posting = self._waiting.popleft()
@@ -79,8 +78,7 @@ class Clients:
             self.told.reply_seconds.append(loop.time() - started_at)
             self.told.accepted[job_id] = posting
             if posting.cancel_after_seconds is not None:
-                cancelling = asyncio.create_task(self._cancel(client, job_id, posting))
-                self._cancelling.add(cancelling)
+                group.create_task(self._cancel(client, job_id, posting))
 
     async def _post(self, client: httpx.AsyncClient, posting: Posting, key: str) -> UUID:
         wanted = {
