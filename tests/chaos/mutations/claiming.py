@@ -170,11 +170,11 @@ PLAYS: Mapping[str, Play] = {
     "next_job._CLAIM_NEXT next.lease": next_without_a_lease,
     "next_job._CLAIM_NEXT next.queue": next_of_another_queue,
     "next_job._CLAIM_NEXT next.id": next_of_what_is_left_out,
-    "schedule._MARK free.fence": note_of_an_old_delivery,
-    "schedule._MARK free.status": note_of_what_runs,
-    "schedule._MARK free.deliver_at": note_of_what_is_noted,
-    "schedule._MARK enqueued.status": note_of_what_runs,
-    "schedule._MARK delivered.status": note_of_a_new_job,
+    "schedule._MARK due_yet.free.fence": note_of_an_old_delivery,
+    "schedule._MARK due_yet.free.status": note_of_what_runs,
+    "schedule._MARK due_yet.free.deliver_at": note_of_what_is_noted,
+    "schedule._MARK enqueued.due_yet.status": note_of_what_runs,
+    "schedule._MARK delivered.due_yet.status": note_of_a_new_job,
 }
 """By the guard without which each goes wrong."""
 
@@ -186,7 +186,14 @@ BACKED: Mapping[str, tuple[str, ...]] = {
         for one, other in (("next", "moved"), ("moved", "next"))
         for label in ("status", "cancel_requested_at", "next_attempt_at")
     },
-    f"{_MARK} free.status": (f"{_MARK} enqueued.status",),
-    f"{_MARK} enqueued.status": (f"{_MARK} free.status",),
+    f"{_MARK} due_yet.free.status": (f"{_MARK} enqueued.due_yet.status",),
+    f"{_MARK} enqueued.due_yet.status": (f"{_MARK} due_yet.free.status",),
 }
 """What stands behind a guard: all goes well until that is taken away too."""
+
+IMPLIED: Mapping[str, str] = {
+    f"{_MARK} {part}.{column}": "the row is locked since it was read, and cannot have changed"
+    for part in ("enqueued", "delivered")
+    for column in ("fence", "status")
+}
+"""Clauses that follow from others and are there for the reader."""

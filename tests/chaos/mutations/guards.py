@@ -1,8 +1,8 @@
 """The guards of the store, found in its statements, and how one is taken away for a moment.
 
-A guard is a clause in the WHERE of an UPDATE or DELETE, or of a SELECT that locks rows for one,
-beside those that merely say which row is meant. They are looked for in the statements themselves:
-who adds a guard adds a mutation.
+A guard is a clause in the WHERE of an UPDATE or DELETE, or of a SELECT that locks rows for one or
+reads what such a one locked, beside those that merely say which row is meant. They are looked for
+in the statements themselves: who adds a guard adds a mutation.
 """
 
 import importlib
@@ -19,8 +19,9 @@ from sqlalchemy.sql.elements import BooleanClauseList, ClauseElement
 
 import service.store
 from service.store.prepared import Prepared
+from service.store.tables import metadata
 
-_COLUMN = re.compile(r"\b\w+\.(\w+)")
+_COLUMN = re.compile(r"\b(\w+)\.(\w+)")
 _WORD = re.compile(r"[a-z_]{4,}")
 _KEYS = frozenset({"id", "name", "slot", "owner", "key", "job_id", "ctid"})
 """Columns that say which row is meant."""
@@ -123,8 +124,17 @@ def _guarded_parts(root: ClauseElement) -> Iterator[tuple[str, Any]]:
 
 
 def _has_guards(part: Any) -> bool:  # noqa: ANN401  # As above.
-    locks = getattr(part, "_for_update_arg", None) is not None
-    return isinstance(part, sa.Update | sa.Delete) or (isinstance(part, sa.Select) and locks)
+    if not isinstance(part, sa.Select):
+        return isinstance(part, sa.Update | sa.Delete)
+    select: Any = part
+    return _locks(select) or any(
+        _locks(getattr(each, "element", None)) for each in select.get_final_froms()
+    )
+
+
+def _locks(part: Any) -> bool:  # noqa: ANN401  # As above.
+    lock = getattr(part, "_for_update_arg", None)
+    return isinstance(part, sa.Select) and lock is not None
 
 
 def _parts(root: ClauseElement) -> Iterator[Any]:
@@ -156,7 +166,9 @@ def _alternatives(root: ClauseElement) -> Iterator[tuple[str, Any, ClauseElement
 def _is_key(clause: Any) -> bool:  # noqa: ANN401  # As above.
     """Tell whether the clause only says which row is meant."""
     operator = getattr(clause, "operator", None)
-    return operator in {operators.eq, operators.in_op} and _label(clause) in _KEYS
+    return (
+        operator in {operators.eq, operators.in_op} and _label(clause).rpartition(".")[2] in _KEYS
+    )
 
 
 def _label(clause: Any) -> str:  # noqa: ANN401  # As above.
@@ -164,5 +176,7 @@ def _label(clause: Any) -> str:  # noqa: ANN401  # As above.
     text = str(clause)
     if "EXISTS" in text:
         return "lease" if "lease" in text else "exists"
-    columns = _COLUMN.findall(text)
-    return columns[0] if columns else _WORD.findall(text)[0]
+    found = _COLUMN.search(text)
+    if found is None:
+        return _WORD.findall(text)[0]
+    return found[2] if found[1] in metadata.tables else found[0]
