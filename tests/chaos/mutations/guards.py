@@ -124,17 +124,21 @@ def _guarded_parts(root: ClauseElement) -> Iterator[tuple[str, Any]]:
 
 
 def _has_guards(part: Any) -> bool:  # noqa: ANN401  # As above.
-    if not isinstance(part, sa.Select):
-        return isinstance(part, sa.Update | sa.Delete)
-    select: Any = part
-    return _locks(select) or any(
-        _locks(getattr(each, "element", None)) for each in select.get_final_froms()
+    froms: list[Any] = part.get_final_froms() if _is_select(part) else []
+    return (
+        isinstance(part, sa.Update | sa.Delete)
+        or _locks(part)
+        or any(_locks(getattr(each, "element", None)) for each in froms)
     )
+
+
+def _is_select(part: Any) -> bool:  # noqa: ANN401  # As above.
+    return isinstance(part, sa.Select)
 
 
 def _locks(part: Any) -> bool:  # noqa: ANN401  # As above.
     lock = getattr(part, "_for_update_arg", None)
-    return isinstance(part, sa.Select) and lock is not None
+    return _is_select(part) and lock is not None
 
 
 def _parts(root: ClauseElement) -> Iterator[Any]:
