@@ -22,6 +22,9 @@ from service.errors import SettingsError
 QUEUES = ("tools", "default", "maintenance")
 """Every queue there is, in the order in which a worker serves them."""
 
+MOST_DELAY_SECONDS = 365 * 24 * 3600
+"""How far ahead a job, or its next attempt, may be put off."""
+
 BROKER_DATABASE = 1
 CACHE_DATABASE = 0
 
@@ -45,6 +48,7 @@ class Settings(BaseSettings):
         extra="ignore",
         frozen=True,
         populate_by_name=True,
+        allow_inf_nan=False,
         use_attribute_docstrings=True,
     )
 
@@ -110,7 +114,7 @@ class Settings(BaseSettings):
     max_retries: int = Field(default=3, ge=0, le=100)
     """Further attempts a failed job gets."""
 
-    retry_delay: float = Field(default=60, ge=0)
+    retry_delay: float = Field(default=60, ge=0, le=MOST_DELAY_SECONDS)
     """Seconds between a failure and the next attempt."""
 
     max_losses: int = Field(default=3, ge=1)
@@ -141,7 +145,7 @@ class Settings(BaseSettings):
     artifacts_limit_mb: int = Field(default=1024, ge=1)
     """Megabytes of files kept of one attempt; a file that would exceed it is left out."""
 
-    retention_hours: float = Field(default=48, ge=0)
+    retention_hours: float = Field(default=48, ge=0, le=1_000_000)
     """Hours that a job is kept after its end, with its output, events and files."""
 
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$")

@@ -4,12 +4,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from service.config import Settings
+from service.config import MOST_DELAY_SECONDS, Settings
 from service.errors import InvalidRequestError, Violation
 from service.tools.tool import Tool
-
-MOST_DELAY_SECONDS = 365 * 24 * 3600
-"""How far ahead a job, or its next attempt, may be put off."""
 
 
 @dataclass(frozen=True, slots=True)

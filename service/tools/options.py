@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from service.config import QUEUES
+from service.config import MOST_DELAY_SECONDS, QUEUES
 
 TOOL_NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,63}")
 
@@ -25,6 +25,7 @@ _Text = Annotated[str, Field(strict=True, min_length=1, max_length=200)]
 _Whole = Annotated[int, Field(strict=True, ge=-(2**63), lt=2**63)]
 _Number = _Whole | Annotated[float, Field(strict=True, allow_inf_nan=False)]
 _Scalar = StrictBool | _Number | StrictStr
+_Delay = Annotated[float, Field(strict=True, ge=0, le=MOST_DELAY_SECONDS, allow_inf_nan=False)]
 
 
 class OptionsError(Exception):
@@ -54,7 +55,7 @@ class Options:
     soft_time_limit: Annotated[int, Field(strict=True, ge=1)] | None = None
     time_limit: Annotated[int, Field(strict=True, ge=1)] | None = None
     max_retries: Annotated[int, Field(strict=True, ge=0, le=100)] | None = None
-    retry_delay: Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)] | None = None
+    retry_delay: _Delay | None = None
     priority: Annotated[int, Field(strict=True, ge=1, le=10)] | None = None
     workspace: Literal["job"] | None = None
     parameters: dict[str, ParameterOptions] = Field(default_factory=dict[str, ParameterOptions])

@@ -10,12 +10,12 @@ import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator
 from starlette.responses import Response
 
-from service.config import QUEUES
+from service.config import MOST_DELAY_SECONDS, QUEUES
 from service.errors import Violation
 from service.queue.enqueue import submit, submit_once
 from service.queue.plan import plan
 from service.queue.standby import Standby
-from service.queue.wishes import MOST_DELAY_SECONDS, Wishes
+from service.queue.wishes import Wishes
 from service.store.idempotency import RequestKey
 from service.store.records import Job
 from service.store.states import Status

@@ -92,6 +92,10 @@ def test_a_block_with_windows_newlines_is_read(tmp_path: Path) -> None:
         (table("max_retries = 101"), "max_retries: Input should be less than or equal to 100"),
         (table("retry_delay = -1"), "retry_delay: Input should be greater than or equal to 0"),
         (table("retry_delay = inf"), "retry_delay: Input should be a finite number"),
+        (
+            table("retry_delay = 1e300"),
+            "retry_delay: Input should be less than or equal to 31536000",
+        ),
         (table("priority = 11"), "priority: Input should be less than or equal to 10"),
         (table("title = 1"), "title: Input should be a valid string"),
         (table("title = 2026-01-01"), "title: Input should be a valid string"),
