@@ -52,7 +52,8 @@ _UNFINISHED = """
     SELECT count(*) FILTER (WHERE completed_at IS NULL) AS unfinished,
            count(*) FILTER (WHERE completed_at IS NOT NULL) AS finished FROM jobs
 """
-_RENEWED = "SELECT count(*) FROM workers WHERE id <> ALL($1::uuid[])"
+_SIGNED_ON = "SELECT count(*) FROM workers WHERE NOT is_standby"
+_RENEWED = f"{_SIGNED_ON} AND id <> ALL($1::uuid[])"
 
 Say = Callable[[str], None]
 
@@ -259,7 +260,7 @@ async def _ready(stage: Stage) -> None:
     """Wait until every worker has signed on."""
     deadline = time.monotonic() + _START_SECONDS
     async with postgres_client(stage.servers.database_url) as connection:
-        while await connection.fetchval("SELECT count(*) FROM workers") < len(stage.workers):
+        while await connection.fetchval(_SIGNED_ON) < len(stage.workers):
             assert time.monotonic() < deadline, "the workers do not sign on; see their logs"
             await asyncio.sleep(_LOOK_SECONDS)
 

@@ -40,7 +40,10 @@ class ApiProcess:
 
 @asynccontextmanager
 async def api_process(world: World, redis_url: str) -> AsyncGenerator[ApiProcess]:
-    """Start an API with the world's PostgreSQL and tools; kill it afterwards."""
+    """Start an API with the world's PostgreSQL and tools; kill it afterwards.
+
+    It runs no jobs itself, so what was posted stays where it was left.
+    """
     known = world.context.settings
     assert known.database_url is not None
     env = clean_environment(
@@ -48,6 +51,7 @@ async def api_process(world: World, redis_url: str) -> AsyncGenerator[ApiProcess
         REDIS_URL=redis_url,
         DATA20_VAR_DIR=str(known.var_dir),
         DATA20_TOOLS_DIR=str(known.tools_dir[0]),
+        DATA20_LOCAL_CONCURRENCY="0",
     )
     process = await asyncio.to_thread(
         subprocess.Popen,

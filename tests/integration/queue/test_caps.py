@@ -27,10 +27,10 @@ async def test_lower_queues_never_hold_more_than_half_the_slots(
     async with serving(broker, [record.note], max_jobs=10):
         for queue in QUEUES[1:]:
             await _deliver(broker, queue, 20)
-        held = await record.heard(5)
+        assert len(await record.heard(5)) == 5
         await _deliver(broker, "tools", 20)
         everything = await record.heard(10)
-        assert sorted(held) == ["default"] * 5 or sorted(held).count("maintenance") <= 2
+        assert everything.count("maintenance") <= 2
         assert everything.count("tools") == 5
         assert await depth(redis_url, "tools") == 15
         record.open()
