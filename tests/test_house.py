@@ -6,7 +6,10 @@ import tomllib
 from starlette.routing import Route
 
 from service.api import ROUTES
+from service.cron import CRON_JOBS
+from service.queue.timetable import read_timetable
 from service.store.states import MOVES
+from service.tools.options import KEYS
 from tests.house import ARCHITECTURE, README, ROOT, settings_in_readme, settings_table
 
 
@@ -36,6 +39,18 @@ def test_the_readme_names_every_address_of_the_api() -> None:
         path = re.sub(r":\w+}", "}", route.path)
         is_told = path in text or path.removesuffix("/artifacts/{name}") in text
         assert is_told, f"{path} is not in the README"
+
+
+def test_the_map_lists_what_runs_by_the_clock() -> None:
+    told = re.findall(r"^\| `(\w+)` \| `(\w+)` \| \w+", ARCHITECTURE.read_text(), re.MULTILINE)
+    assert told == [(entry.name, entry.queue) for entry in read_timetable(CRON_JOBS)]
+
+
+def test_the_readme_names_every_key_of_a_tools_table() -> None:
+    """But for `workspace`, of which there is one kind so far."""
+    text = README.read_text()
+    untold = [key for key in KEYS if f"`{key}`" not in text and f"\n# {key} = " not in text]
+    assert untold == ["workspace", "parameters"]
 
 
 def test_the_map_names_every_room() -> None:
