@@ -132,14 +132,18 @@ async def test_sessions_that_are_ended_all_the_time_cost_no_job(
     async with worker_process(world, **SHORT) as worker, postgres_client(migrated_url) as client:
         await worker.ready()
 
+        ended_sessions = 0
+
         async def end_sessions() -> None:
+            nonlocal ended_sessions
             while True:
-                await client.execute(
+                is_ended = await client.fetchval(
                     "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                     " WHERE application_name = 'worker@tests' AND datname = current_database()"
                     " AND pid NOT IN (SELECT unnest($1::int[])) ORDER BY random() LIMIT 1",
                     ours,
                 )
+                ended_sessions += bool(is_ended)
                 await asyncio.sleep(1)  # One each second.
 
         ours = [await _own_session(world)]
@@ -150,6 +154,7 @@ async def test_sessions_that_are_ended_all_the_time_cost_no_job(
         ending.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await ending
+    assert ended_sessions > 0
     assert {(each.status, each.attempt) for each in ended} == {(Status.COMPLETED, 1)}
     for job in given:
         assert (await world.states(job)).count("complete") == 1
