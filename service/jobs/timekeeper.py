@@ -49,12 +49,14 @@ class Timekeeper:
         Only the store's clock counts. After a downtime each function has one slot to catch up
         with, the latest.
         """
+        if self._context.is_draining:
+            return _MOST_SECONDS  # What comes now is for those who stay.
         taken: list[tuple[Entry, CronRun]] = []
         async with self._context.database.connect() as connection:
             now = await cron_runs.read_clock(connection)
             for entry in self._timetable:
                 begun, following = self._periods.get(entry.name, (now, now))
-                if begun <= now < following or self._context.is_draining:
+                if begun <= now < following:
                     continue
                 slot = entry.latest(now)
                 following = entry.after(slot)

@@ -80,6 +80,15 @@ async def test_a_worker_that_drains_takes_no_slot(world: World) -> None:
     assert await runs(world) == []
 
 
+async def test_a_worker_that_drains_past_a_slot_does_not_look_without_end(world: World) -> None:
+    """A replaced worker may drain for an hour, and each minute has a slot."""
+    keeper = Chore().keeper(world, second=set(range(60)), microsecond=0)
+    wait = await keeper.tick()
+    world.context.is_draining = True
+    await asyncio.sleep(wait)  # Time itself has to pass here: the slot's moment is the store's.
+    assert await keeper.tick() > 1
+
+
 async def test_without_redis_the_winner_runs_it_itself(make_world: MakeWorld) -> None:
     chore = Chore()
     worlds = [
