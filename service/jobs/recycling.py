@@ -14,8 +14,10 @@ from dataclasses import replace
 import psutil
 import structlog
 
+from service.errors import StoreUnavailableError
 from service.jobs.context import Context
 from service.store import workers
+from service.store.workers import Worker
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -51,7 +53,7 @@ class Recycling:
     async def look(self) -> None:
         """Replace this worker when it is time; return when a successor is there.
 
-        Raises StoreUnavailableError before anything has happened.
+        What is raised came before a successor was begun: the next look tries again.
         """
         age = time.monotonic() - self._began_at
         is_young = age < _LEAST_LEASES * self._context.settings.lease_seconds
@@ -60,10 +62,10 @@ class Recycling:
         why = find_reason(self._context)
         if why is None or not await self._step_aside():
             return
-        self._is_over = True
         log.info("recycling", worker=self._context.identity.name, reason=why)
         if self._begin_succession is not None:
             self._begin_succession()
+            self._is_over = True
             await self._until_succeeded()
         self._retire()
 
@@ -79,11 +81,18 @@ class Recycling:
 
     async def _until_succeeded(self) -> None:
         while not self._context.is_draining:
-            async with self._context.database.connect() as connection:
-                successor = await workers.find(connection, self._context.settings.worker)
+            successor = await self._find_successor()
             if successor is not None and successor.is_alive:
                 return
             await asyncio.sleep(_LOOK_SECONDS)
+
+    async def _find_successor(self) -> Worker | None:
+        """Return the worker that has the name now; `None` also while the store is away."""
+        try:
+            async with self._context.database.connect() as connection:
+                return await workers.find(connection, self._context.settings.worker)
+        except StoreUnavailableError:
+            return None
 
 
 def find_reason(context: Context) -> str | None:

@@ -8,9 +8,12 @@ from typing import Any
 import psutil
 import pytest
 
+from service.errors import StoreUnavailableError
 from service.jobs.lease import sign_on
-from service.jobs.recycling import find_reason
+from service.jobs.recycling import Recycling, find_reason
+from service.jobs.rounds import every
 from service.store import workers
+from service.store.database import Connection
 from service.store.records import Job
 from service.store.states import Status
 from service.store.workers import Worker
@@ -143,6 +146,33 @@ async def test_a_worker_is_replaced_for_its_jobs_or_its_memory(
     found = find_reason(world.context)
     assert (found is None) == (reason is None)
     assert (found or "").startswith(reason or "")
+
+
+async def test_an_outage_while_its_successor_starts_keeps_no_worker_for_ever(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does a successor that could not be begun at the first try."""
+    world = await make_world(worker_memory_mb=1, lease_seconds=0.05, heartbeat_seconds=0.02)
+    await sign_on(world.context)
+    outages: list[Exception] = [StoreUnavailableError("PostgreSQL does not answer")]
+    faults: list[Exception] = [OSError("No process can be started")]
+    find, retired = workers.find, asyncio.Event()
+
+    async def find_at_last(connection: Connection, name: str) -> Worker | None:
+        if outages:
+            raise outages.pop()
+        await workers.register(connection, identity(somebody(name)), lease_seconds=60.0)
+        return await find(connection, name)
+
+    def begin() -> None:
+        if faults:
+            raise faults.pop()
+
+    monkeypatch.setattr(workers, "find", find_at_last)
+    recycling = Recycling(world.context, retire=retired.set, begin_succession=begin)
+    looking = asyncio.create_task(every(0.02, recycling.look, name="recycle"))
+    await until(retired.is_set, what="the worker to retire")
+    looking.cancel()
 
 
 async def test_a_name_that_another_process_left_behind_is_not_taken(world: World) -> None:
