@@ -1,5 +1,7 @@
 """The way to PostgreSQL: one pool a process, and one error when it does not answer."""
 
+import errno
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -40,6 +42,11 @@ _DRIVER_DATA_ERROR: type[Exception] = asyncpg.DataError
 _SESSION_ENDED = ("08", "57P")
 _CANNOT_CONNECT_NOW = "57P03"
 _NOBODY_LISTENS = (ConnectionRefusedError, FileNotFoundError)
+
+# Where a name has several addresses, as localhost has, asyncio tells of them in words alone.
+_SEVERAL_ADDRESSES = "Multiple exceptions: "
+_NUMBER = re.compile(r"\[Errno (\d+)\]")
+_NO_SUCH_ADDRESS_HERE = errno.EADDRNOTAVAIL
 
 _KNOWN_OPTIONS = frozenset({"host", "port", "ssl"})
 _IGNORED_OPTIONS = frozenset({"channel_binding", "target_session_attrs", "gssencmode"})
@@ -161,9 +168,17 @@ def _outage(error: Exception) -> StoreUnavailableError:
         return StoreUnavailableError(
             "The database has not this version's schema; run `data20 db upgrade`"
         )
-    if isinstance(error, _NOBODY_LISTENS) or _sqlstate(error) == _CANNOT_CONNECT_NOW:
+    if _is_refused(error) or _sqlstate(error) == _CANNOT_CONNECT_NOW:
         return StoreDownError(f"PostgreSQL does not run: {_first_line(error)}")
     return StoreUnavailableError(f"PostgreSQL does not answer: {_first_line(error)}")
+
+
+def _is_refused(error: Exception) -> bool:
+    """True when nobody listens at any address of the server."""
+    if isinstance(error, OSError) and str(error).startswith(_SEVERAL_ADDRESSES):
+        numbers = {int(each) for each in _NUMBER.findall(str(error))}
+        return numbers - {_NO_SUCH_ADDRESS_HERE} == {errno.ECONNREFUSED}
+    return isinstance(error, _NOBODY_LISTENS)
 
 
 def _is_outage(error: Exception) -> bool:

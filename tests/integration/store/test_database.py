@@ -1,5 +1,7 @@
 """The way to PostgreSQL, and what it says when nobody is there."""
 
+import asyncio
+import socket
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
@@ -105,6 +107,28 @@ async def test_a_server_that_nobody_runs_is_told_from_one_that_is_silent(
         with pytest.raises(StoreDownError):
             await down.version()
         await down.close()
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    # To the last there is no way, and so nothing says that no server is there.
+    [("127.0.0.2", StoreDownError), ("255.255.255.255", StoreUnavailableError)],
+)
+async def test_a_name_of_several_addresses_is_down_when_all_refuse(
+    monkeypatch: pytest.MonkeyPatch, second: str, told: type[StoreUnavailableError]
+) -> None:
+    """As localhost, which most often is one of IPv6 and one of IPv4."""
+
+    async def find_both(_host: str, port: int, **_: object) -> list[object]:
+        kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+        return [(*kind, (address, port)) for address in ("127.0.0.1", second)]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", find_both)
+    database = Database("postgresql://me@both.test:1/none")
+    with pytest.raises(StoreUnavailableError) as caught:
+        await database.version()
+    assert type(caught.value) is told
+    await database.close()
 
 
 async def test_a_lost_session_is_told_and_a_slow_statement_is_not(database_url: str) -> None:
