@@ -46,7 +46,14 @@ async def replay(context: Context) -> int:
     """
     ends = await asyncio.to_thread(context.spool.read)
     for end in ends:
-        finished = await _replay_one(context, end)
+        try:
+            finished = await _replay_one(context, end)
+        except StoreUnavailableError:
+            raise
+        except Exception:
+            # It stays where it is: no worker may be kept from starting by one end.
+            log.exception("end not written down", job_id=str(end.job_id), fence=end.fence)
+            continue
         if finished is None:
             log.warning("overtaken", job_id=str(end.job_id), fence=end.fence)
             await _forget_artifacts(context, end)

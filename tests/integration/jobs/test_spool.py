@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -141,6 +142,20 @@ async def test_a_file_that_nobody_can_read_is_set_aside(world: World) -> None:
     assert (await world.read(job)).status is Status.COMPLETED
     assert [path.name for path in _files(world)] == ["broken.unreadable"]
     assert await replay(world.context) == 0
+
+
+async def test_an_end_that_postgresql_refuses_stops_no_start(world: World) -> None:
+    refused, kept = await _claimed(world), await _claimed(world)
+    odd = replace(_end(refused).ending, output="NUL: \0")
+    world.context.spool.keep(replace(_end(refused), ending=odd))
+    world.context.spool.keep(_end(kept))
+    with capture_logs() as logs:
+        await replay(world.context)
+    assert (await world.read(kept)).status is Status.COMPLETED
+    assert (await world.read(refused)).status is Status.RUNNING
+    [complaint] = [line for line in logs if line["event"] == "end not written down"]
+    assert complaint["job_id"] == str(refused.id)
+    assert [path.name for path in _files(world)] == [f"{refused.id}:1.json"]
 
 
 async def test_without_a_disk_the_end_waits_in_memory(
