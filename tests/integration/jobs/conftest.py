@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from service.config import BROKER_DATABASE
 from service.embedded.servers import EmbeddedServers
 from service.execution.isolation import Isolation, detect_isolation
+from service.jobs.lifecycle import Lifecycle
+from service.queue.control import CHANNEL
 from service.store.database import Database
 from service.store.migrate import upgrade
 from tests.integration.jobs.worlds import MakeWorld, World, open_world
+from tests.servers import redis_client
+from tests.waiting import until
 
 
 @pytest.fixture(scope="session")
@@ -70,3 +75,19 @@ async def fragile(
     async with open_world(folder, isolation, given) as world:
         await upgrade(world.context.database)
         yield world
+
+
+@pytest.fixture
+async def listening(make_world: MakeWorld, redis_url: str) -> AsyncGenerator[World]:
+    """Give a worker that hears nudges, and whose heartbeat will not come during a test."""
+    world = await make_world(lease_seconds=240, heartbeat_seconds=120, dispatch_seconds=120)
+    lifecycle = Lifecycle(world.context)
+    await lifecycle.start({})
+
+    async def hears() -> bool:
+        async with redis_client(redis_url, BROKER_DATABASE) as client:
+            return dict(await client.pubsub_numsub(CHANNEL))[CHANNEL] > 0
+
+    await until(hears, what="the worker to listen")
+    yield world
+    await lifecycle.end({})
