@@ -58,7 +58,8 @@ _OLD = (
     .where(_expired_after(sa.bindparam("older_than_seconds", type_=sa.Double)))
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
-    .subquery("old")
+    .cte("old")
+    .prefix_with("MATERIALIZED")  # Read once, or it is more than *most* that are deleted.
 )
 _FORGET = sa.delete(keys).where(keys.c.owner == _OLD.c.owner, keys.c.key == _OLD.c.key)
 

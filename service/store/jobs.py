@@ -153,7 +153,9 @@ _LOST = (
     .where(*_IS_LOST)
     .limit(sa.bindparam("most"))
     .with_for_update(skip_locked=True)
-    .subquery("lost")
+    .cte("lost")
+    # Read once: a plan may run a sub-select once for each row, and each run would lock others.
+    .prefix_with("MATERIALIZED")
 )
 _LOSSES = jobs.c.losses + 1
 _IS_POISON = _LOSSES >= sa.bindparam("max_losses")

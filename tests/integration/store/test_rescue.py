@@ -81,6 +81,19 @@ async def test_who_cannot_trust_leases_takes_only_what_has_no_worker_at_all(
     assert [job.id for job in await rescue(connection)] == [late.id]
 
 
+async def test_no_more_jobs_are_taken_than_one_statement_may_lock(
+    connection: AsyncConnection,
+) -> None:
+    """Whatever plan PostgreSQL chooses: with many, it used to read the first ones anew."""
+    for _ in range(250):
+        await claimed(connection, somebody())
+    taken = [
+        await jobs.rescue_lost(connection, lease_seconds=MOMENT, max_losses=3, most=100)
+        for _ in range(4)
+    ]
+    assert [len(each) for each in taken] == [100, 100, 50, 0]
+
+
 async def test_a_poison_job_fails_with_its_third_worker(connection: AsyncConnection) -> None:
     job = await claimed(connection, somebody())
     for losses in (1, 2):
