@@ -33,6 +33,15 @@ async def test_a_rescued_job_is_delivered_at_once(world: World, redis_url: str) 
     )
 
 
+async def test_all_jobs_of_a_large_worker_are_rescued_in_one_round(world: World) -> None:
+    """A hundred a round would leave the last of a thousand waiting far beyond the promise."""
+    async with world.context.database.connect() as connection:
+        for _ in range(250):
+            await claimed(connection, somebody())
+    assert await rescue(world.context) == 250
+    assert await rescue(world.context) == 0
+
+
 async def test_who_was_irregular_itself_judges_nobody_by_a_lease(make_world: MakeWorld) -> None:
     world = await make_world(lease_seconds=0.02, heartbeat_seconds=0.01)
     async with world.context.database.connect() as connection:
