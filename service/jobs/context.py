@@ -1,6 +1,7 @@
 """What every job function is given: the worker it runs in, and the ways to the stores."""
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from service.config import Settings
@@ -42,6 +43,8 @@ class Context:
     identity: Identity
     running: dict[UUID, Running] = field(default_factory=dict[UUID, Running])
     """By job id, one of each: from before its claim until nothing of it is left here."""
+    running_chores: set[tuple[str, datetime]] = field(default_factory=set[tuple[str, datetime]])
+    """Cron runs that this worker has taken on, by function and slot, from before their claim."""
     hold: Hold = field(default_factory=Hold)
     """Until when tools may run here; has an end from the moment the worker has signed on."""
     is_draining: bool = False

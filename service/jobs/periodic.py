@@ -13,7 +13,8 @@ from service.errors import BrokerUnavailableError, StoppingError, StoreUnavailab
 from service.jobs.context import Context
 from service.jobs.journal import until_stored
 from service.store import cron_runs
-from service.store.cron_runs import CronRun
+from service.store.cron_runs import CronRun, RunStatus
+from service.store.database import Connection
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -44,13 +45,43 @@ def job_function(body: Body) -> "Callable[..., CoroutineType[Any, Any, None]]":
         moment = _read_moment(slot)
         if moment is None:
             return
-        async with context.database.connect() as connection:
-            claimed = await cron_runs.claim(connection, body.__name__, moment, context.holder)
-        if claimed is not None:
-            await _do(context, body, claimed)
+        taken = (body.__name__, moment)
+        if taken in context.running_chores:
+            return  # Another delivery of it is here.
+        context.running_chores.add(taken)
+        try:
+            claimed = await _claim(context, *taken)
+            if claimed is not None:
+                await _do(context, body, claimed)
+        finally:
+            context.running_chores.remove(taken)
 
     run.__name__ = run.__qualname__ = body.__name__
     return run
+
+
+async def _claim(context: Context, name: str, slot: datetime) -> CronRun | None:
+    """Claim the run as soon as PostgreSQL answers, or find that an earlier try of ours did."""
+
+    async def write() -> CronRun | None:
+        if context.is_draining:
+            return None  # It is delivered to somebody who stays.
+        async with context.database.connect() as connection:
+            return await cron_runs.claim(
+                connection, name, slot, context.holder
+            ) or await _find_ours(context, connection, name, slot)
+
+    return await until_stored(write, what="claim of a cron run")
+
+
+async def _find_ours(
+    context: Context, connection: Connection, name: str, slot: datetime
+) -> CronRun | None:
+    """Return the run if it is ours already: an earlier try was committed and its answer lost."""
+    run = await cron_runs.find(connection, name, slot)
+    if run is None or run.status is not RunStatus.RUNNING:
+        return None
+    return run if run.worker_id == context.identity.id else None
 
 
 async def _do(context: Context, body: Body, run: CronRun) -> None:

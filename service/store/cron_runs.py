@@ -172,6 +172,7 @@ _OVERDUE = (
     )
     .order_by(cron_runs.c.slot, cron_runs.c.name)
 )
+_RUN = sa.select(cron_runs).where(*_BY_SLOT)
 _LATEST = (
     sa.select(cron_runs)
     .ext(distinct_on(cron_runs.c.name))
@@ -206,6 +207,11 @@ async def claim(
         holder_name=holder.name,
         holder_id=holder.id,
     )
+
+
+async def find(connection: AsyncConnection, name: str, slot: datetime) -> CronRun | None:
+    """Return the run as it is now. `None`: the slot was never taken, or is forgotten."""
+    return await _one(connection, _RUN, run_name=name, run_slot=slot)
 
 
 async def finish(

@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 from uuid import UUID
@@ -13,9 +15,11 @@ from service.embedded.sockets import POSTGRES_SOCKET
 from service.jobs.lease import heartbeat, sign_on
 from service.jobs.run_waiting import run_waiting
 from service.store import jobs
+from service.store.cron_runs import RunStatus
 from service.store.ids import new_id
 from service.store.states import Status
 from tests.chaos.lines import Line
+from tests.integration.jobs.chores import Chore, runs
 from tests.integration.jobs.worlds import MakeWorld, World
 from tests.integration.store.making import somebody
 from tests.waiting import until
@@ -102,3 +106,27 @@ async def test_a_claim_that_is_answered_after_its_lease_starts_no_tool(
     assert not mark.exists()
     now = await here.read(job)
     assert (now.status, now.fence, now.worker) == (Status.RUNNING, 2, "worker@here")
+
+
+async def test_a_cron_run_is_begun_though_the_answer_to_its_claim_is_lost(
+    make_world: MakeWorld, migrated_url: str, line: Line
+) -> None:
+    """Else it would stay as running for an hour, and nobody would do it."""
+    here = await make_world()
+    there = await make_world(database_url=line.leads_to(migrated_url), worker_name="worker@there")
+    chore = Chore()
+    await chore.keeper(here).tick()
+    [run] = await runs(here)
+    # Of no such slot, so that its one connection has a claim prepared.
+    await chore.do(there, replace(run, slot=run.slot - timedelta(days=1)))
+    line.hold_answers()
+    delivery = asyncio.create_task(chore.do(there, run))
+
+    async def is_claimed() -> bool:
+        return [each.status for each in await runs(here)] == [RunStatus.RUNNING]
+
+    await until(is_claimed, what="the claim to be committed")
+    line.cut()
+    await delivery
+    [done] = await runs(here)
+    assert (done.status, done.attempt, chore.calls) == (RunStatus.DONE, 1, 1)
