@@ -117,7 +117,7 @@ _SINCE = sa.select(
     .where(
         job_events.c.job_id == jobs.c.id,
         job_events.c.seq > _AFTER,
-        job_events.c.kind != "status",
+        job_events.c.kind == sa.bindparam("kind", type_=sa.Text),
     )
     .scalar_subquery()
     .label("stored"),
@@ -141,7 +141,7 @@ async def append_lines(
             for line in lines
         ],
     }
-    return await _write(connection, _APPEND_LINES, job, after, count=len(lines), data=data)
+    return await _write(connection, "log", job, after, count=len(lines), data=data)
 
 
 async def append_progress(
@@ -158,7 +158,7 @@ async def append_progress(
     """
     return await _write(
         connection,
-        _APPEND_PROGRESS,
+        "progress",
         job,
         after,
         count=1,
@@ -170,23 +170,26 @@ async def append_progress(
 
 async def _write(
     connection: AsyncConnection,
-    statement: sa.Select[Any],
+    kind: Literal["progress", "log"],
     job: Job,
     after: int,
     **values: Any,  # noqa: ANN401  # As many types as columns.
 ) -> int | None:
-    values |= {"job_id": job.id, "held_fence": job.fence}
+    held_job = {"job_id": job.id, "held_fence": job.fence}
+    statement = _APPEND_LINES if kind == "log" else _APPEND_PROGRESS
     while True:
-        done = await connection.execute(statement, {**values, "after": after})
+        done = await connection.execute(statement, {**held_job, **values, "after": after})
         number: int | None = done.scalar_one_or_none()
         if number is not None:
             return number
-        since = (await connection.execute(_SINCE, {**values, "after": after})).one_or_none()
+        asked = {**held_job, "after": after, "kind": kind}
+        since = (await connection.execute(_SINCE, asked)).one_or_none()
         if since is None:
             return None
         if since.stored is not None:
             return since.stored  # By an earlier try, whose answer got lost.
-        after = since.last_seq  # Somebody's wish to cancel took the number.
+        # Somebody's wish to cancel took the number, or progress whose sender gave it up.
+        after = since.last_seq
 
 
 async def read(

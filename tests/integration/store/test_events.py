@@ -117,6 +117,17 @@ async def test_a_batch_sent_again_is_stored_once(connection: AsyncConnection) ->
     assert [line.text for line in await events.read_lines(connection, job.id)] == ["a", "b"]
 
 
+async def test_lines_are_stored_behind_progress_whose_answer_was_lost(
+    connection: AsyncConnection,
+) -> None:
+    """A tool that ends gives its last progress up; its last lines do not know of that number."""
+    job = await claimed(connection)
+    assert await events.append_progress(connection, job, percent=9.0, message=None, after=2) == 3
+    for _ in range(2):
+        assert await events.append_lines(connection, job, [Line("a"), Line("b")], after=2) == 5
+    assert [line.text for line in await events.read_lines(connection, job.id)] == ["a", "b"]
+
+
 async def test_a_batch_sent_again_waits_for_the_first_one(database: Database) -> None:
     """The first may still be under way in the server, on a connection that its sender lost."""
     async with database.connect() as connection:
