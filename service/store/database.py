@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import asyncpg  # pyright: ignore[reportMissingTypeStubs]  # There are none.
 import orjson
 import sqlalchemy as sa
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError
+from sqlalchemy import event
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
@@ -112,6 +113,7 @@ class Database:
         )
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
         self._on_lost: Callable[[], None] | None = None
+        event.listen(self._engine.sync_engine, "checkout", self._refuse_closed)
 
     def on_lost(self, listener: Callable[[], None]) -> None:
         """Call *listener* whenever a connection is lost or cannot be made.
@@ -149,6 +151,16 @@ class Database:
     async def close(self) -> None:
         """Close every connection."""
         await self._engine.dispose()
+
+    def _refuse_closed(self, adapted: Any, *_: object) -> None:  # noqa: ANN401  # As the pool calls it.
+        """Have the pool replace a connection whose end the driver has seen, at no round trip.
+
+        A restart of the server closes all that lie in the pool; `Prepared` could not tell of them.
+        """
+        if adapted.driver_connection.is_closed():
+            if self._on_lost is not None:
+                self._on_lost()
+            raise DisconnectionError("closed while it lay in the pool")
 
     @asynccontextmanager
     async def _named_outage(self) -> AsyncGenerator[None]:

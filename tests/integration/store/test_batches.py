@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -25,6 +26,8 @@ from tests.integration.store.making import (
     somebody,
     transitions,
 )
+from tests.servers import postgres_client
+from tests.waiting import until
 
 
 async def _claimed(connection: AsyncConnection, count: int) -> list[Job]:
@@ -205,6 +208,33 @@ async def test_a_connection_that_broke_in_a_batch_is_not_used_again(database: Da
     for _ in range(20):
         async with database.connect() as connection:
             await jobs.mark_enqueued(connection, made)
+
+
+async def test_connections_that_a_restart_closed_in_the_pool_are_made_anew(
+    database: Database, migrated_url: str
+) -> None:
+    """Not one batch pays for each of them."""
+    async with database.connect() as connection:
+        made = [(await jobs.create(connection, NEW)).id for _ in range(3)]
+    told: list[str] = []
+    database = Database(migrated_url, pool_size=3)
+    database.on_lost(lambda: told.append("lost"))
+    drivers: list[Any] = []
+    async with AsyncExitStack() as open_at_once:
+        for _ in made:
+            connection = await open_at_once.enter_async_context(database.connect())
+            drivers.append((await connection.get_raw_connection()).driver_connection)
+    async with postgres_client(migrated_url) as other:
+        for driver in drivers:
+            pid = driver.get_server_pid()
+            await other.execute("SELECT pg_terminate_backend($1, 5000)", pid)
+    await until(lambda: all(each.is_closed() for each in drivers), what="the driver to notice")
+    async with AsyncExitStack() as open_at_once:
+        for each in made:
+            connection = await open_at_once.enter_async_context(database.connect())
+            assert len(await jobs.claim_many(connection, [each], somebody())) == 1
+    assert len(told) == len(drivers)
+    await database.close()
 
 
 async def _badly_numbered(connection: AsyncConnection) -> int:
