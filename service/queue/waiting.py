@@ -51,14 +51,23 @@ class WaitingConnection:
             return await ask(await self._connected())
 
     async def next_message(self, channel: str) -> bytes | None:
-        """Wait for a message on *channel*; `None` when none came in time."""
+        """Wait for a message on *channel*; `None` when none came in time.
+
+        A line that went dead looks like a quiet one, so after each wait in vain the server is asked
+        whether it is there.
+        """
         async with named_outage(), self._closing_on_failure():
             if self._subscriber is None:
                 client = await self._connected()
                 self._subscriber = client.pubsub(ignore_subscribe_messages=True)
                 await self._subscriber.subscribe(channel)
             message = await self._subscriber.get_message(timeout=self._block_seconds)
-        return None if message is None else message["data"]
+            if message is None:
+                await self._subscriber.ping()
+                async with asyncio.timeout(self._answer_within):
+                    while message is None:  # It may be the subscription's confirmation.
+                        message = await self._subscriber.get_message(timeout=self._answer_within)
+        return message["data"] if message["type"] == "message" else None
 
     async def pause_after_failure(self) -> None:
         """Wait a little before the next try: 0.05 s at first, up to 1 s, never all at once."""

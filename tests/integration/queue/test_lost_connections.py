@@ -1,7 +1,9 @@
 """Redis goes and comes back; the worker lives on, and serves as soon as it can."""
 
 import asyncio
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,6 +14,7 @@ from service.errors import BrokerUnavailableError
 from service.queue.broker import Broker
 from tests.integration.queue.serving import Record, call, deliver_again, serving
 from tests.servers import redis_client
+from tests.silence import line_to, through
 from tests.waiting import until
 
 
@@ -30,6 +33,24 @@ async def test_a_killed_connection_is_made_anew(broker: Broker, redis_url: str) 
             await client.execute_command("CLIENT", "KILL", "TYPE", "normal")
             await broker.deliver([call(f"call-{round_}", round_)])
             assert await record.heard(round_ + 1) == list(range(round_ + 1))
+
+
+async def test_a_subscriber_tells_a_dead_line_from_a_quiet_one(redis_url: str) -> None:
+    """Nothing is ever sent on a dead line, so nothing but a question can find out."""
+    async with line_to(Path(urlsplit(redis_url).path)) as line:
+        broker = Broker(through(line, redis_url))
+        waiting = broker.waiting_connection(answer_within=2.0, block_seconds=0.05)
+        quiet = [await waiting.next_message("news") for _ in range(5)]
+        assert quiet == [None] * 5
+        line.is_alive.clear()
+        with pytest.raises(BrokerUnavailableError):
+            await waiting.next_message("news")
+        line.is_alive.set()
+        assert await waiting.next_message("news") is None
+        await broker.publish("news", b"back")
+        assert await until(lambda: waiting.next_message("news"), what="news") == b"back"
+        await waiting.close()
+        await broker.close()
 
 
 async def test_a_killed_server_is_waited_for(
