@@ -41,7 +41,8 @@ class Place(NamedTuple):
 
 
 _WAITS = in_status(WAITING)
-_IS_OUT = sa.and_(_WAITS, jobs.c.deliver_at.is_(None))
+# In words of its own, so that the index of exactly these is seen to fit under every plan.
+_IS_OUT = sa.text("jobs.status IN ('pending', 'queued') AND jobs.deliver_at IS NULL")
 _NARROW = (jobs.c.id, jobs.c.fence, jobs.c.queue, jobs.c.priority, jobs.c.created_at)
 
 _UNTIL_NEXT = sa.select(

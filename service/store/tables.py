@@ -78,6 +78,11 @@ jobs = sa.Table(
         *("queue", "priority", "created_at", "id"),
         postgresql_where=sa.text("status IN ('pending', 'queued')"),
     ),
+    sa.Index(
+        "ix_jobs_out",
+        *("queue", "priority", "created_at", "id"),
+        postgresql_where=sa.text("status IN ('pending', 'queued') AND deliver_at IS NULL"),
+    ),
     sa.Index("ix_jobs_held", "worker_id", postgresql_where=sa.text("status = 'running'")),
 )
 
