@@ -62,7 +62,7 @@ class Context:
 
     def __post_init__(self) -> None:
         self.spool = Spool(self.settings.spool)
-        self.ledger = Ledger(self.database, self.holder)
+        self.ledger = Ledger(self.database, lambda: self.holder)
         self.regularity = Regularity(self.settings.lease_seconds)
 
     @property

@@ -1,6 +1,6 @@
 """The moves that every delivery makes, those of the same moment in one trip to PostgreSQL."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from uuid import UUID
 
@@ -18,11 +18,13 @@ class Ledger:
 
     Each has its own guard and its own answer, as if it had been made alone: the job as it is
     then, or `None` when the guard did not hold. Raises StoreUnavailableError.
+
+    *get_holder* says who claims; it is asked each time, as a worker's name may change.
     """
 
-    def __init__(self, database: Database, holder: Holder) -> None:
+    def __init__(self, database: Database, get_holder: Callable[[], Holder]) -> None:
         self._database = database
-        self._holder = holder
+        self._get_holder = get_holder
         self._claims = Joining(self._claim)
         self._ends = {move: Joining(partial(self._end, move)) for move in _JOINED_ENDS}
 
@@ -44,7 +46,7 @@ class Ledger:
 
     async def _claim(self, asked: Sequence[UUID]) -> list[Job | None]:
         async with self._database.connect() as connection:
-            won = await jobs.claim_many(connection, asked, self._holder)
+            won = await jobs.claim_many(connection, asked, self._get_holder())
         return _dealt(won, asked)
 
     async def _end(self, move: Move, asked: Sequence[tuple[Job, Ending]]) -> list[Job | None]:

@@ -1,6 +1,7 @@
 """Moves that are asked for at the same moment go to PostgreSQL together."""
 
 import asyncio
+from dataclasses import replace
 
 import sqlalchemy as sa
 
@@ -99,6 +100,15 @@ async def _waits_for_a_lock(world: World) -> bool:
             )
         )
         return found.scalar_one() > 0
+
+
+async def test_a_claim_shows_the_name_that_its_worker_has_by_then(world: World) -> None:
+    """A worker that is replaced gives its name up and takes another one."""
+    (job,) = await _submitted(world, 1)
+    world.context.identity = replace(world.context.identity, name="worker@tests~1")
+    held = await world.context.ledger.claim(job.id)
+    assert held is not None
+    assert (held.worker, held.worker_id) == ("worker@tests~1", world.context.identity.id)
 
 
 async def test_a_claim_nobody_waits_for_any_more_is_waited_for_at_the_end(world: World) -> None:
