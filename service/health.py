@@ -70,12 +70,13 @@ async def examine(database: Database, broker: Broker, folder: Path) -> Health:
 
     Never raises, and takes little more than PATIENCE_SECONDS.
     """
-    of_store, of_broker, of_host = await asyncio.gather(
+    of_store, of_queues, of_broker, of_host = await asyncio.gather(
         _in_time(_look_at_store(database), _store_silent()),
+        _in_time(_look_at_queues(database), _not_counted("Too many jobs to count in time")),
         _in_time(_look_at_broker(broker), {"redis": _without_redis("no answer in time")}),
         _in_time(asyncio.to_thread(_look_at_host, folder), _host_silent()),
     )
-    checks = {**of_store, **of_broker, **of_host}
+    checks = {**of_queues, **of_store, **of_broker, **of_host}
     worst = max((each.status for each in checks.values()), key=list(Grade).index)
     return Health(worst, datetime.now(UTC), socket.gethostname(), __version__, checks)
 
@@ -104,7 +105,6 @@ async def _look_at_store(database: Database) -> dict[str, Check]:
     begun = asyncio.get_running_loop().time()
     try:
         async with database.connect() as connection:
-            depths = await backlog.measure(connection)
             known = await workers.all_workers(connection)
     except StoreUnavailableError as error:
         return _without_store(str(error))
@@ -113,8 +113,20 @@ async def _look_at_store(database: Database) -> dict[str, Check]:
     return {
         "database": answered,
         "workers": judge_workers([each for each in known if not each.is_standby]),
-        "queues": judge_queues(depths),
     }
+
+
+async def _look_at_queues(database: Database) -> dict[str, Check]:
+    """Count what waits, which takes the longer the more there is: it tells nothing of the store."""
+    try:
+        async with database.connect() as connection:
+            return {"queues": judge_queues(await backlog.measure(connection))}
+    except StoreUnavailableError as error:
+        return _not_counted(f"Not counted: {error}")
+
+
+def _not_counted(why: str) -> dict[str, Check]:
+    return {"queues": Check(Grade.DEGRADED, why)}
 
 
 def _store_silent() -> dict[str, Check]:
@@ -122,6 +134,7 @@ def _store_silent() -> dict[str, Check]:
 
 
 def _without_store(why: str) -> dict[str, Check]:
+    """Return what is known then, of the queues too."""
     unknown = Check(Grade.FAILING, "Unknown without PostgreSQL")
     return {"database": Check(Grade.FAILING, why), "workers": unknown, "queues": unknown}
 

@@ -1,6 +1,7 @@
 """`/api/health`: what it says of each part, and that it answers in time whatever is away."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from service.store import workers
 from service.store.states import Status
 from tests.integration.store.making import job_in, signed_on
 from tests.integration.web.serving import REFUSING, serving, settings_for
+from tests.servers import postgres_client
 from tests.silence import Line, through
 from tests.waiting import at_most
 
@@ -94,6 +96,31 @@ async def test_a_job_that_waits_for_minutes_degrades_and_one_that_is_to_wait_doe
     content = await _health(client, 200)
     assert _grades(content, "queues") == ["degraded"]
     assert content["checks"]["queues"]["facts"]["tools"]["oldest_waiting_seconds"] > 590
+
+
+@asynccontextmanager
+async def _slow_to_count(url: str) -> AsyncGenerator[None]:
+    """Have PostgreSQL take seconds to read the jobs, as if there were millions."""
+    async with postgres_client(url) as other:
+        await other.execute("ALTER TABLE jobs RENAME TO real_jobs")
+        await other.execute("CREATE VIEW jobs AS SELECT real_jobs.* FROM real_jobs, pg_sleep(3)")
+        try:
+            yield
+        finally:
+            await other.execute("DROP VIEW jobs")
+            await other.execute("ALTER TABLE real_jobs RENAME TO jobs")
+
+
+async def test_a_backlog_too_long_to_count_degrades_and_the_database_is_well(
+    client: AsyncClient, connection: AsyncConnection, migrated_url: str
+) -> None:
+    """Whoever sends requests elsewhere on a 503 would do so just when there is most to do."""
+    await signed_on(connection)
+    await job_in(connection, Status.QUEUED)
+    async with _slow_to_count(migrated_url):
+        content = await _health(client, 200)
+    assert _grades(content, "database", "workers", "queues") == ["ok", "ok", "degraded"]
+    assert content["checks"]["queues"]["message"] == "Too many jobs to count in time"
 
 
 async def test_without_redis_it_is_degraded_and_answers_200(
