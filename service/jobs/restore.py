@@ -74,6 +74,7 @@ async def _everywhere(
             gone = await schedule.still_delivered(connection, [ids[each] for each in absent])
             await redeliver(context.broker, gone)
             lost += len(gone)
+            await context.broker.go_on_with_full_look()  # However many there are.
             behind = Place.of(page[-1])
     await context.broker.end_full_look(server)
     return lost

@@ -153,6 +153,14 @@ class Broker:
         async with self._answering():
             await self._redis.set(COMPLETE_KEY, _UNDER_WAY, ex=COMPLETE_SECONDS)
 
+    async def go_on_with_full_look(self) -> None:
+        """Note that it still is under way; to be called more often than its mark lives.
+
+        A mark that is gone stays gone.
+        """
+        async with self._answering():
+            await self._redis.expire(COMPLETE_KEY, COMPLETE_SECONDS)
+
     async def end_full_look(self, server: str) -> None:
         """Let the look count from now on, unless *server* was emptied since its beginning."""
         async with self._answering():

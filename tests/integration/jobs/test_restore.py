@@ -1,5 +1,6 @@
 """What Redis lost is delivered again, and what a worker took with it that died too soon."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from service.store.records import Job
 from tests.integration.jobs.queues import deliveries, empty, pile_up, take
 from tests.integration.jobs.worlds import MakeWorld, World
 from tests.servers import redis_client
+from tests.waiting import until
 
 
 async def _delivered(world: World, priority: int = 5) -> Job:
@@ -226,3 +228,25 @@ async def test_after_flushall_all_of_a_long_queue_is_back_in_seconds(
     assert await deliveries(redis_url) == before
 
     assert lasted < 30
+
+
+async def test_a_full_look_may_take_longer_than_it_counts(crowded: World, redis_url: str) -> None:
+    """Else it would be taken for broken off at its end, and begin anew for ever."""
+    await empty(redis_url)
+    async with redis_client(redis_url, BROKER_DATABASE) as client:
+
+        async def seconds_left() -> int:
+            async with client.pipeline(transaction=True) as pipe:
+                mark, left = await pipe.get(COMPLETE_KEY).ttl(COMPLETE_KEY).execute()
+            return left if mark == "?" else 0
+
+        async with asyncio.TaskGroup() as group:
+            look = group.create_task(restore(crowded.context))
+            await until(seconds_left, what="the look to begin")
+            await client.expire(COMPLETE_KEY, 30)
+
+            async def is_renewed() -> bool:
+                return await seconds_left() > 30
+
+            await until(is_renewed, what="the mark to be renewed")
+    assert look.result() == MANY
