@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,10 +45,18 @@ class RunningStack:
 
     def child(self, name: str) -> psutil.Process:
         """Return the process of `data20 api` or `data20 worker`."""
-        for process in psutil.Process(self.process.pid).children():
-            if process.cmdline()[1:5] == ["-P", "-m", "service", name]:
-                return process
+        for process in self.children(name):
+            return process
         raise AssertionError(f"`data20 {name}` is not running")
+
+    def children(self, name: str) -> list[psutil.Process]:
+        """Return all processes of one command; a worker may have a successor beside it."""
+        found: list[psutil.Process] = []
+        for process in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # It has ended, and nobody has noticed yet.
+                if process.cmdline()[1:5] == ["-P", "-m", "service", name]:
+                    found.append(process)
+        return found
 
 
 def clean_environment(**given: str) -> dict[str, str]:

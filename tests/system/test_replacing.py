@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.system.stacks import is_alive, running_stack
@@ -28,8 +27,7 @@ async def test_the_worker_of_a_stack_is_replaced_under_its_job(tmp_path: Path) -
             await post(client, "mark", folder=str(tmp_path))
 
             def is_succeeded() -> bool:
-                children = psutil.Process(stack.process.pid).children()
-                return len([each for each in children if "worker" in each.cmdline()]) == 2
+                return len(stack.children("worker")) == 2
 
             await until(is_succeeded, what="the successor", within=60)
             after = await post(client, "mark", folder=str(tmp_path))
