@@ -44,8 +44,12 @@ async def replay(context: Context) -> int:
     The guard is the same: an end changes nothing when the job was taken over. So it does no harm
     when the worker lives, and does the same. Raises StoreUnavailableError.
     """
-    ends = await asyncio.to_thread(context.spool.read)
-    for end in ends:
+    known = 0
+    for path in await asyncio.to_thread(context.spool.paths):
+        end = await asyncio.to_thread(context.spool.read, path)
+        if end is None:
+            continue
+        known += 1
         try:
             finished = await _replay_one(context, end)
         except StoreUnavailableError:
@@ -62,7 +66,7 @@ async def replay(context: Context) -> int:
             names = [each.name for each in end.ending.artifacts]
             await announce(context.broker, finished, output_files=names)
         await _forget(context, end)
-    return len(ends)
+    return known
 
 
 async def _replay_one(context: Context, end: End) -> Job | None:

@@ -76,18 +76,20 @@ class Spool:
         """Remove *end*, if it is there. Raises OSError."""
         self._path(end).unlink(missing_ok=True)
 
-    def read(self) -> list[End]:
-        """Return every end that is kept. What cannot be read is set aside, and no error."""
-        ends: list[End] = []
-        for path in sorted(self._folder.glob(f"*{_KEPT}")):
-            try:
-                ends.append(decode(path.read_bytes()))
-            except FileNotFoundError:
-                continue  # Another worker has just written it down.
-            except (OSError, ValueError) as error:
-                log.error("end of a job unreadable", file=str(path), reason=str(error))  # noqa: TRY400  # The reason says all.
-                _set_aside(path)
-        return ends
+    def paths(self) -> list[Path]:
+        """Return where the ends are that are kept: each by itself may hold all that a tool said."""
+        return sorted(self._folder.glob(f"*{_KEPT}"))
+
+    def read(self, path: Path) -> End | None:
+        """Return the end at *path*. What cannot be read is set aside, and `None`, as is no file."""
+        try:
+            return decode(path.read_bytes())
+        except FileNotFoundError:
+            return None  # Another worker has just written it down.
+        except (OSError, ValueError) as error:
+            log.error("end of a job unreadable", file=str(path), reason=str(error))  # noqa: TRY400  # The reason says all.
+            _set_aside(path)
+            return None
 
     def _path(self, end: End) -> Path:
         return self._folder / f"{end.job_id}:{end.fence}{_KEPT}"

@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -180,6 +181,22 @@ async def test_without_a_disk_the_end_waits_in_memory(
     assert (await fragile.read(job)).status is Status.COMPLETED
 
 
+async def test_however_many_ends_are_kept_one_at_a_time_is_read(world: World) -> None:
+    """After a long outage a worker must not need the memory of all that tools said meanwhile."""
+    count, size = 20, 1_000_000
+    for _ in range(count):
+        ending = Ending(None, None, 0, 1.0, output="x" * size)
+        world.context.spool.keep(End(uuid4(), 1, Move.COMPLETE, ending, 1))
+    tracemalloc.start()
+    try:
+        assert await replay(world.context) == count
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert _kept(world) == []
+    assert most < count * size / 2
+
+
 def test_what_could_not_be_written_whole_is_not_there(folder: Path) -> None:
     spool = Spool(folder / "spool")
     end = End(
@@ -194,4 +211,4 @@ def test_what_could_not_be_written_whole_is_not_there(folder: Path) -> None:
     with pytest.raises(OSError, match="No space left"):
         spool.keep(end)
     assert list((folder / "spool").iterdir()) == []
-    assert spool.read() == []
+    assert spool.paths() == []
