@@ -5,8 +5,8 @@ import structlog
 from service.jobs.context import Context
 from service.queue.enqueue import deliver_all
 from service.queue.updates import announce
-from service.store import jobs
 from service.store.records import Job
+from service.store.rescue import rescue_lost
 from service.store.states import Status
 
 log = structlog.stdlib.get_logger(__name__)
@@ -34,7 +34,7 @@ async def rescue(context: Context) -> int:
 
 async def _take(context: Context) -> list[Job]:
     async with context.database.connect() as connection:
-        taken = await jobs.rescue_lost(
+        taken = await rescue_lost(
             connection,
             lease_seconds=context.settings.lease_seconds,
             max_losses=context.settings.max_losses,

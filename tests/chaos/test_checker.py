@@ -11,6 +11,7 @@ import pytest
 from service.store import jobs
 from service.store.database import Database
 from service.store.records import Job
+from service.store.rescue import rescue_lost
 from tests.chaos.checker import Violation, check
 from tests.chaos.invariants import INVARIANTS
 from tests.integration.store.making import CANCELLED, FAILURE, NEW, SUCCESS, somebody
@@ -98,11 +99,11 @@ async def test_what_legal_moves_leave_breaks_nothing(store: Database, database_u
         await jobs.request_cancel(connection, lost[0].id, terminates=False)
         async with postgres_client(database_url) as client:
             await client.execute("UPDATE jobs SET losses = 0 WHERE id = $1", lost[1].id)
-        taken = await jobs.rescue_lost(connection, lease_seconds=0, max_losses=2)
+        taken = await rescue_lost(connection, lease_seconds=0, max_losses=2)
         assert {job.id for job in taken} == {job.id for job in lost}
         for job in lost[1:]:
             assert await jobs.claim(connection, job.id, somebody())
-        await jobs.rescue_lost(connection, lease_seconds=0, max_losses=2)
+        await rescue_lost(connection, lease_seconds=0, max_losses=2)
     assert await check(database_url) == []
 
 

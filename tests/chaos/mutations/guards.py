@@ -32,7 +32,7 @@ class Guard:
     """One clause of one statement."""
 
     name: str
-    """Like `jobs._RESCUE lost.status`: the statement, the part of it, and what is looked at."""
+    """Like `rescue._RESCUE lost.status`: the statement, the part of it, and what is looked at."""
     owner: Any
     """The UPDATE, DELETE or SELECT that has the clause, or the list of alternatives."""
     clause: ClauseElement

@@ -45,18 +45,18 @@ async def rescue_of_the_ended(scene: Scene) -> None:
 
 
 PLAYS: Mapping[str, Play] = {
-    "jobs._RESCUE lost.status": rescue_of_the_ended,
-    "jobs._RESCUE rescued.status": rescue_of_the_ended,
-    "jobs._RESCUE lost.lease": rescue_from_the_living,
-    "jobs._RESCUE rescued.lease": rescue_from_the_living,
-    "jobs._RESCUE lease.lease_until": rescue_from_the_living,
-    "jobs._RESCUE lease.pg_postmaster_start_time": rescue_on_a_young_server,
-    "jobs._RESCUE lease.trusts_leases": rescue_without_trust,
+    "rescue._RESCUE lost.status": rescue_of_the_ended,
+    "rescue._RESCUE rescued.status": rescue_of_the_ended,
+    "rescue._RESCUE lost.lease": rescue_from_the_living,
+    "rescue._RESCUE rescued.lease": rescue_from_the_living,
+    "rescue._RESCUE lease.lease_until": rescue_from_the_living,
+    "rescue._RESCUE lease.pg_postmaster_start_time": rescue_on_a_young_server,
+    "rescue._RESCUE lease.trusts_leases": rescue_without_trust,
 }
 """By the guard without which each goes wrong."""
 
 BACKED: Mapping[str, tuple[str, ...]] = {
-    f"jobs._RESCUE {one}.{label}": (f"jobs._RESCUE {other}.{label}",)
+    f"rescue._RESCUE {one}.{label}": (f"rescue._RESCUE {other}.{label}",)
     for one, other in (("lost", "rescued"), ("rescued", "lost"))
     for label in ("status", "lease")
 }

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from service.store import jobs, workers
 from service.store.records import Holder, Job
+from service.store.rescue import rescue_lost
 from tests.integration.store.making import NEW, identity, somebody
 
 NO_LEASE = 0.0
@@ -61,7 +62,7 @@ class Scene:
         self, *, lease_seconds: float = NO_LEASE, trusts_leases: bool = True, most: int = 100
     ) -> list[Job]:
         """Take jobs from workers that lost their lease."""
-        return await jobs.rescue_lost(
+        return await rescue_lost(
             self.connection,
             lease_seconds=lease_seconds,
             max_losses=100,

@@ -17,6 +17,7 @@ from service.jobs.run_waiting import run_waiting
 from service.store import jobs
 from service.store.cron_runs import RunStatus
 from service.store.ids import new_id
+from service.store.rescue import rescue_lost
 from service.store.states import Status
 from tests.chaos.lines import Line
 from tests.integration.jobs.chores import Chore, runs
@@ -96,7 +97,7 @@ async def test_a_claim_that_is_answered_after_its_lease_starts_no_tool(
     await until(is_claimed, what="the claim to be committed")
     await until(is_lapsed, what="the lease to run out")
     async with here.context.database.connect() as connection:
-        [rescued] = await jobs.rescue_lost(connection, lease_seconds=0.0, max_losses=3)
+        [rescued] = await rescue_lost(connection, lease_seconds=0.0, max_losses=3)
         assert await jobs.claim(connection, rescued.id, somebody("worker@here"))
     renewing = asyncio.create_task(heartbeat(there.context))
     await until(is_renewed, what="the lease to be renewed")

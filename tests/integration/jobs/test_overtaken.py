@@ -7,6 +7,7 @@ import pytest
 from service.jobs.lease import heartbeat, sign_on
 from service.store import jobs
 from service.store.records import Job
+from service.store.rescue import rescue_lost
 from service.store.states import Status
 from tests.integration.jobs.worlds import ENDLESS, GATED, World
 from tests.integration.store.making import somebody
@@ -99,7 +100,7 @@ async def test_a_job_taken_away_and_not_yet_claimed_is_left_waiting(world: World
     job = await world.submit("chattering")
     delivery = await world.begin(job)
     async with world.context.database.connect() as connection:
-        [rescued] = await jobs.rescue_lost(connection, lease_seconds=0.001, max_losses=3)
+        [rescued] = await rescue_lost(connection, lease_seconds=0.001, max_losses=3)
     await asyncio.wait_for(delivery, 10)
     assert rescued.status is Status.QUEUED
     assert await world.read(job) == rescued

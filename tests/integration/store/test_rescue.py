@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service.store import jobs, lookup, workers
 from service.store.database import Database
 from service.store.records import Job
+from service.store.rescue import rescue_lost
 from service.store.states import Reason, Status
 from tests.integration.store.making import (
     claimed,
@@ -24,7 +25,7 @@ MOMENT = 0.001
 
 
 async def rescue(connection: AsyncConnection, *, lease_seconds: float = MOMENT) -> list[Job]:
-    return await jobs.rescue_lost(connection, lease_seconds=lease_seconds, max_losses=3)
+    return await rescue_lost(connection, lease_seconds=lease_seconds, max_losses=3)
 
 
 async def test_a_job_of_a_live_worker_is_left_alone(connection: AsyncConnection) -> None:
@@ -74,9 +75,7 @@ async def test_who_cannot_trust_leases_takes_only_what_has_no_worker_at_all(
 ) -> None:
     late = await claimed(connection, await signed_on(connection, lease_seconds=-1))
     orphan = await claimed(connection, somebody())
-    taken = await jobs.rescue_lost(
-        connection, lease_seconds=MOMENT, max_losses=3, trusts_leases=False
-    )
+    taken = await rescue_lost(connection, lease_seconds=MOMENT, max_losses=3, trusts_leases=False)
     assert [job.id for job in taken] == [orphan.id]
     assert [job.id for job in await rescue(connection)] == [late.id]
 
@@ -88,7 +87,7 @@ async def test_no_more_jobs_are_taken_than_one_statement_may_lock(
     for _ in range(250):
         await claimed(connection, somebody())
     taken = [
-        await jobs.rescue_lost(connection, lease_seconds=MOMENT, max_losses=3, most=100)
+        await rescue_lost(connection, lease_seconds=MOMENT, max_losses=3, most=100)
         for _ in range(4)
     ]
     assert [len(each) for each in taken] == [100, 100, 50, 0]
