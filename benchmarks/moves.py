@@ -34,7 +34,7 @@ def measure() -> dict[str, float]:
 
 async def _measure() -> dict[str, float]:
     async with open_stores() as stores:
-        ledger = Ledger(stores.database, _HOLDER)
+        ledger = Ledger(stores.database, lambda: _HOLDER)
 
         async def alone(job_id: UUID) -> None:
             async with stores.database.connect() as connection:
