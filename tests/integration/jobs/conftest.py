@@ -14,7 +14,7 @@ from service.jobs.lifecycle import Lifecycle
 from service.queue.control import CHANNEL
 from service.store.database import Database
 from service.store.migrate import upgrade
-from tests.integration.jobs.worlds import MakeWorld, World, open_world
+from tests.integration.jobs.worlds import QUICK, MakeWorld, World, open_world
 from tests.servers import redis_client
 from tests.waiting import until
 
@@ -91,3 +91,11 @@ async def listening(make_world: MakeWorld, redis_url: str) -> AsyncGenerator[Wor
     await until(hears, what="the worker to listen")
     yield world
     await lifecycle.end({})
+
+
+@pytest.fixture
+def revived(fragile: World, own_servers: EmbeddedServers) -> World:
+    """Give a world with a quick tool, whose Redis is there at first."""
+    own_servers.valkey.start()
+    fragile.add_tool("quick", QUICK)
+    return fragile

@@ -12,11 +12,14 @@ from typing import Any
 import httpx2 as httpx
 
 from service.cli.listening import address, listen
+from service.config import BROKER_DATABASE
+from service.embedded.servers import EmbeddedServers
 from service.queue.enqueue import enqueue
 from service.store import workers
 from service.store.records import Job
 from service.store.workers import Worker
 from tests.integration.jobs.worlds import World
+from tests.servers import redis_client
 from tests.system.stacks import clean_environment
 from tests.waiting import until
 
@@ -171,3 +174,9 @@ async def post(world: World, job: Job) -> Job:
     """Deliver the job to whoever serves its queue."""
     context = world.context
     return await enqueue(context.database, context.broker, job)
+
+
+async def waits(servers: EmbeddedServers) -> bool:
+    """Tell whether a worker waits for deliveries."""
+    async with redis_client(servers.redis_url, BROKER_DATABASE) as client:
+        return any(each["cmd"] == "bzmpop" for each in await client.client_list())

@@ -217,6 +217,19 @@ async def test_a_job_that_takes_too_long_is_handed_back_by_the_api_with_its_atte
     assert world.leftovers(job) == []
 
 
+async def test_a_second_signal_has_the_api_hand_back_at_once(world: World) -> None:
+    world.add_tool("endless", ENDLESS)
+    async with api_process(world, DATA20_DRAIN_SECONDS=NEVER) as api:
+        await _stands_in(api)
+        job = await _started(world, api, "endless")
+        api.process.terminate()
+        await _is_draining(world)
+        api.process.terminate()
+        assert await api.exit_code() == 0
+    back = await world.read(job)
+    assert (back.status, back.attempt, back.losses) == (Status.QUEUED, 0, 0)
+
+
 async def test_the_job_of_a_killed_api_runs_again_as_soon_as_that_is_back(world: World) -> None:
     """Its tool ended with it; nobody has to wait for the lease."""
     world.add_tool("endless", ENDLESS)

@@ -2,30 +2,25 @@
 
 import os
 import signal
-import tempfile
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
-from pathlib import Path
 
-import pytest
-
-from service.config import BROKER_DATABASE, QUEUES
+from service.config import QUEUES
 from service.embedded.servers import EmbeddedServers
 from service.errors import BrokerUnavailableError
-from service.execution.isolation import Isolation
 from service.queue.delivery import Delivery
 from service.store.jobs import mark_enqueued
-from service.store.migrate import upgrade
 from service.store.records import Job
 from service.store.states import Status
 from tests.integration.jobs.processes import (
     PATIENCE_SECONDS,
     WorkerProcess,
     post,
+    waits,
     worker_process,
 )
-from tests.integration.jobs.worlds import QUICK, World, open_world
+from tests.integration.jobs.worlds import World
 from tests.servers import redis_client
 from tests.waiting import until
 
@@ -33,28 +28,6 @@ NEVER = "3600"
 RESTARTS = 20
 RESUME_SECONDS = 4.0
 """Twice what it must take on a quiet machine."""
-
-
-@pytest.fixture
-def own_servers() -> Iterator[EmbeddedServers]:
-    """Give servers that a test may kill."""
-    with (
-        tempfile.TemporaryDirectory(prefix="data20-tests-") as folder,
-        EmbeddedServers(Path(folder)) as servers,
-    ):
-        yield servers
-
-
-@pytest.fixture
-async def fragile(
-    own_servers: EmbeddedServers, isolation: Isolation, folder: Path
-) -> AsyncGenerator[World]:
-    """Give a world on those servers, with a quick tool."""
-    given = {"database_url": own_servers.database_url, "redis_url": own_servers.redis_url}
-    async with open_world(folder, isolation, given) as world:
-        await upgrade(world.context.database)
-        world.add_tool("quick", QUICK)
-        yield world
 
 
 @asynccontextmanager
@@ -80,88 +53,82 @@ async def _all_completed(world: World, *jobs: Job, within: float = PATIENCE_SECO
 
 
 async def test_jobs_run_while_redis_stays_away(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
     """Those whose deliveries died with it and those that came later, of every queue, once each."""
-    async with _lonely_worker(fragile):
+    async with _lonely_worker(revived):
         own_servers.valkey.kill()
-        came = [await fragile.submit("quick", queue=each) for each in (*QUEUES, *QUEUES)]
-        async with fragile.context.database.connect() as connection:
+        came = [await revived.submit("quick", queue=each) for each in (*QUEUES, *QUEUES)]
+        async with revived.context.database.connect() as connection:
             for job in came[:3]:
                 await mark_enqueued(connection, job.id)
-        await _all_completed(fragile, *came)
+        await _all_completed(revived, *came)
 
 
 async def test_the_order_is_that_of_deliveries(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
     """First the queue, then the priority, then who came first."""
     own_servers.valkey.kill()
     places = [("default", 1), ("tools", 9), ("tools", 5), ("maintenance", 1), ("tools", 5)]
-    came = [await fragile.submit("quick", queue=each, priority=place) for each, place in places]
-    async with _lonely_worker(fragile, DATA20_CONCURRENCY="1"):
-        done = await _all_completed(fragile, *came)
+    came = [await revived.submit("quick", queue=each, priority=place) for each, place in places]
+    async with _lonely_worker(revived, DATA20_CONCURRENCY="1"):
+        done = await _all_completed(revived, *came)
     in_order = sorted(done, key=lambda job: job.started_at or job.created_at)
     expected = [came[each].id for each in (2, 4, 1, 0, 3)]
     assert [each.id for each in in_order] == expected
 
 
 async def test_a_worker_serves_again_soon_after_redis_is_back(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
-    async with _lonely_worker(fragile) as worker:
+    async with _lonely_worker(revived) as worker:
         for _ in range(3):
             own_servers.valkey.kill()
-            await _all_completed(fragile, await fragile.submit("quick"))
+            await _all_completed(revived, await revived.submit("quick"))
             own_servers.valkey.start()
             back_at = time.monotonic()
-            await until(lambda: _waits(own_servers), what="the worker to wait for deliveries again")
+            await until(lambda: waits(own_servers), what="the worker to wait for deliveries again")
             seconds = time.monotonic() - back_at
             assert seconds < RESUME_SECONDS, f"{seconds:.1f} s"
         assert worker.process.poll() is None
 
 
-async def _waits(servers: EmbeddedServers) -> bool:
-    """Tell whether a worker waits for deliveries."""
-    async with redis_client(servers.redis_url, BROKER_DATABASE) as client:
-        return any(each["cmd"] == "bzmpop" for each in await client.client_list())
-
-
 async def test_a_frozen_redis_is_as_good_as_none(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
     """Its kernel accepts connections, and nobody answers."""
-    async with _lonely_worker(fragile):
-        await until(lambda: _waits(own_servers), what="the worker to wait")
+    async with _lonely_worker(revived):
+        await until(lambda: waits(own_servers), what="the worker to wait")
         os.kill(own_servers.valkey.pid, signal.SIGSTOP)
         try:
-            await _all_completed(fragile, await fragile.submit("quick"))
+            await _all_completed(revived, await revived.submit("quick"))
         finally:
             os.kill(own_servers.valkey.pid, signal.SIGCONT)
-        await until(lambda: _waits(own_servers), what="the worker to wait again")
+        await until(lambda: waits(own_servers), what="the worker to wait again")
 
 
 async def test_a_redis_that_dies_over_and_over_costs_no_worker_and_no_job(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
     """What was delivered and what was not, what Redis remembers and what it does not."""
-    async with _lonely_worker(fragile) as worker:
+    async with _lonely_worker(revived) as worker:
         came: list[Job] = []
         for _ in range(RESTARTS):
-            job = await fragile.submit("quick")
+            job = await revived.submit("quick")
             with suppress(BrokerUnavailableError):
-                await fragile.context.broker.deliver([Delivery.of(job)])
+                await revived.context.broker.deliver([Delivery.of(job)])
             own_servers.valkey.kill()
-            came += [job, await fragile.submit("quick")]
+            came += [job, await revived.submit("quick")]
             await until(
-                lambda: fragile.context.broker.is_away or _is_refused(fragile), what="an outage"
+                lambda: revived.context.broker.is_away or _is_refused(revived), what="an outage"
             )
             own_servers.valkey.start()
         own_servers.valkey.kill()
-        await _all_completed(fragile, *came)
+        await _all_completed(revived, *came)
         assert worker.process.poll() is None
         own_servers.valkey.start()
-        await until(lambda: _waits(own_servers), what="the worker to wait again")
+        await until(lambda: waits(own_servers), what="the worker to wait again")
 
 
 async def _is_refused(world: World) -> bool:
@@ -173,13 +140,13 @@ async def _is_refused(world: World) -> bool:
 
 
 async def test_a_redis_that_is_emptied_over_and_over_loses_nothing(
-    fragile: World, own_servers: EmbeddedServers
+    revived: World, own_servers: EmbeddedServers
 ) -> None:
-    async with worker_process(fragile, DATA20_DISPATCH_SECONDS="0.5") as worker:
+    async with worker_process(revived, DATA20_DISPATCH_SECONDS="0.5") as worker:
         await worker.ready()
         came: list[Job] = []
         async with redis_client(own_servers.redis_url) as client:
             for _ in range(50):
-                came.append(await post(fragile, await fragile.submit("quick")))
+                came.append(await post(revived, await revived.submit("quick")))
                 await client.flushall()
-        await _all_completed(fragile, *came)
+        await _all_completed(revived, *came)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from service import __version__
 from service.store import workers
 from service.store.states import Status
-from tests.integration.store.making import job_in, signed_on
+from tests.integration.store.making import identity, job_in, signed_on, somebody
 from tests.integration.web.serving import REFUSING, serving, settings_for
 from tests.servers import postgres_client
 from tests.silence import Line, through
@@ -72,6 +72,16 @@ async def test_workers_that_leave_or_are_lost_are_counted_apart(
     content = await _health(client, 200)
     assert content["checks"]["workers"]["facts"] == {"live": 1, "draining": 1, "lost": 1}
     assert content["status"] == "degraded"
+
+
+async def test_the_api_that_runs_jobs_itself_is_no_worker(
+    client: AsyncClient, connection: AsyncConnection
+) -> None:
+    standby = identity(somebody("api@here:1"), is_standby=True)
+    assert await workers.register(connection, standby, lease_seconds=60.0)
+    facts = (await _health(client, 200))["checks"]["workers"]["facts"]
+    assert facts == {"live": 0, "draining": 0, "lost": 0}
+    assert (await client.get("/ready")).json()["workers"] == 0
 
 
 async def test_without_a_worker_it_is_degraded(client: AsyncClient) -> None:
