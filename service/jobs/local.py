@@ -28,6 +28,7 @@ from service.queue.control import Wish
 from service.queue.delivery import Delivery
 from service.store import workers
 from service.store.database import Database
+from service.store.jobs import DELIVERY_GRACE_SECONDS
 from service.store.records import Job
 from service.tools.catalog import Catalog
 
@@ -38,6 +39,9 @@ _LOOK_SECONDS = 1.0
 
 _AWAY_SECONDS = 0.5
 """Between two looks whether Redis is back."""
+
+_HAND_OVER_SECONDS = DELIVERY_GRACE_SECONDS + 2 * _LOOK_SECONDS
+"""How long to look for what is to be handed over: the youngest job is due only after its grace."""
 
 _LAST_CALL_SECONDS = 10.0
 """For a claim that is under way when the process is stopped: longer than PostgreSQL may take."""
@@ -65,6 +69,7 @@ class LocalExecution:
         self._deserted: frozenset[str] = frozenset()
         self._queues: frozenset[str] = frozenset()
         self._next_look_at = 0.0
+        self._hands_over_until = 0.0
         self._has_signed_on = False
         self._runs: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -167,6 +172,8 @@ class LocalExecution:
             log.warning("running jobs here", queues=",".join(sorted(self._queues)))
         if before - self._queues:
             log.info("workers have these again", queues=",".join(sorted(before - self._queues)))
+            self._hands_over_until = now + _HAND_OVER_SECONDS
+        if now < self._hands_over_until:
             await dispatch(context)
 
     async def _fill(self) -> None:
