@@ -22,11 +22,16 @@ class Breaker:
         self._trial_seconds = trial_seconds
         self._clock = clock
         self._next_trial_at: float | None = None
+        self._on_open: Callable[[], None] | None = None
 
     @property
     def is_open(self) -> bool:
         """True from a failure to the next success."""
         return self._next_trial_at is not None
+
+    def on_open(self, listener: Callable[[], None]) -> None:
+        """Call *listener* each time it opens."""
+        self._on_open = listener
 
     def admits(self) -> bool:
         """Tell whether a call may be made now; the one who is told so while it is open tries."""
@@ -39,7 +44,10 @@ class Breaker:
 
     def failed(self) -> None:
         """Note that the server did not answer."""
+        was_open = self.is_open
         self._next_trial_at = self._clock() + self._trial_seconds
+        if not was_open and self._on_open is not None:
+            self._on_open()
 
     def succeeded(self) -> None:
         """Note that it did."""

@@ -1,7 +1,7 @@
 """The way to Redis: one pool a process for what is quick, a connection of its own for a wait."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -98,6 +98,10 @@ class Broker:
     def is_away(self) -> bool:
         """True while Redis does not answer, or a connection to it cannot be made."""
         return self._line.is_open
+
+    def on_away(self, listener: Callable[[], None]) -> None:
+        """Call *listener* each time that Redis is found to be away."""
+        self._line.on_open(listener)
 
     @property
     def takes_deliveries(self) -> bool:

@@ -147,6 +147,8 @@ class Intake:
                 with suppress(BrokerUnavailableError):
                     await self._broker.unblock(self._connection.client_id)
                 await asyncio.wait({blocked}, timeout=_UNBLOCK_SECONDS)
+                if self._broker.is_away and not blocked.done():
+                    raise BrokerUnavailableError("Redis does not answer on another connection")
             return await blocked
         finally:
             await cancel_all((blocked, interruption))

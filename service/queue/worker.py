@@ -123,6 +123,7 @@ class DeliveryWorker(StockWorker):
 
     async def _serve(self, broker: Broker) -> None:
         intake = Intake(broker, self._serves, self.functions, block_seconds=self._block_seconds)
+        broker.on_away(self._wake.set)  # A frozen Redis leaves a blocked call waiting for long.
         taking = asyncio.ensure_future(self._take_until_stopped(intake, broker))
         stopping = asyncio.ensure_future(self._stopping.wait())
         try:

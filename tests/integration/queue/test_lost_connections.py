@@ -1,6 +1,8 @@
 """Redis goes and comes back; the worker lives on, and serves as soon as it can."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -101,6 +103,36 @@ async def test_a_worker_may_start_before_redis(
             own_servers.valkey.start()
             await deliver_again(own_broker, call("first", "first"))
             assert await record.heard(1) == ["first"]
+
+
+async def test_a_frozen_redis_is_noticed_by_whatever_asks_it(
+    own_servers: EmbeddedServers, own_broker: Broker
+) -> None:
+    """Although the worker's own call would be allowed to wait for minutes."""
+    record = Record()
+
+    async def from_store(ctx: dict[str, object], found: asyncio.Event) -> None:
+        if not record.calls:
+            found.set()
+            await record.note(ctx, "elsewhere")
+
+    options: dict[str, Any] = {"from_store": from_store, "block_seconds": 300.0}
+    async with serving(own_broker, [record.note], **options):
+
+        async def is_waiting() -> bool:
+            async with redis_client(own_servers.redis_url, BROKER_DATABASE) as client:
+                return any(each["cmd"] == "bzmpop" for each in await client.client_list())
+
+        await until(is_waiting, what="the worker to wait")
+        os.kill(own_servers.valkey.pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(BrokerUnavailableError):
+                await own_broker.probe()
+            assert await record.heard(1) == ["elsewhere"]
+        finally:
+            os.kill(own_servers.valkey.pid, signal.SIGCONT)
+        await deliver_again(own_broker, call("again", "again"))
+        assert await record.heard(2) == ["elsewhere", "again"]
 
 
 async def test_while_redis_is_away_work_is_found_elsewhere(

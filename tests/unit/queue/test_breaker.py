@@ -50,6 +50,18 @@ def test_a_failure_puts_the_next_trial_off() -> None:
     assert not breaker.admits()
 
 
+def test_who_asked_hears_of_the_first_failure() -> None:
+    opened: list[bool] = []
+    breaker = Breaker()
+    breaker.on_open(lambda: opened.append(breaker.is_open))
+    breaker.failed()
+    breaker.failed()
+    assert opened == [True]
+    breaker.succeeded()
+    breaker.failed()
+    assert opened == [True, True]
+
+
 def test_a_success_lets_all_go_again() -> None:
     breaker, _ = broken()
     breaker.succeeded()
