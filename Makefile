@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 
-.PHONY: install demo serve test test-browser chaos check format bench lock clean
+.PHONY: install demo serve test test-jobs test-rest test-browser chaos check format bench lock clean
 .DELETE_ON_ERROR:
 
 install: $(VENV)/installed          ## the environment in .venv, with .venv/bin/data20 in it
@@ -30,7 +30,14 @@ serve: install                      ## everything on http://127.0.0.1:8001 until
 	@exec $(BIN)/data20 up
 
 test: $(VENV)/installed-dev         ## every test that needs no browser and no root
-	$(BIN)/python -m pytest -m "not browser"
+	@$(MAKE) --no-print-directory --jobs=2 --keep-going --output-sync=target test-jobs test-rest
+
+# Much of a test of workers is waiting for leases and limits, so the two halves run side by side.
+test-jobs: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not browser" tests/integration/jobs
+
+test-rest: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m "not browser" --ignore=tests/integration/jobs
 
 test-browser: $(VENV)/installed-dev ## the pages and artifacts in a real Chromium
 	$(BIN)/python -m pytest -m browser
