@@ -18,7 +18,7 @@ from redis.exceptions import ResponseError
 from service.config import BROKER_DATABASE
 from service.errors import BrokerUnavailableError, SettingsError
 from service.queue.breaker import Breaker
-from service.queue.delivery import LEAST_OWN_SCORE, Delivery, payload_key, to_json
+from service.queue.delivery import FIRST_SCORE, Delivery, payload_key, to_json
 from service.queue.waiting import BLOCK_SECONDS, WaitingConnection, named_outage, noted
 from service.store.joining import Joining
 
@@ -30,6 +30,11 @@ ANSWER_TIMEOUT_SECONDS = 1.0
 PATIENCE_SECONDS = 0.5
 """How long somebody who posts or cancels a job is kept waiting for Redis."""
 
+COMPLETE_KEY = "data20:complete"
+COMPLETE_SECONDS = 60
+"""How long a full look at the queues counts: what gets lost unseen is found after that time."""
+
+_UNDER_WAY = b"?"
 _PROBE_KEY = "data20:probe"
 
 
@@ -42,13 +47,6 @@ def database_url(url: str, number: int) -> str:
     if parts.scheme == "unix":
         return urlunsplit(parts._replace(query=urlencode([*query, ("db", str(number))])))
     return urlunsplit(parts._replace(path=f"/{number}", query=urlencode(query)))
-
-
-COMPLETE_KEY = "data20:complete"
-COMPLETE_SECONDS = 60
-"""How long a full look at the queues counts: what gets lost unseen is found after that time."""
-
-_UNDER_WAY = b"?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +138,7 @@ class Broker:
             pipe.info("server")
             pipe.get(COMPLETE_KEY)
             for queue in queues:
-                pipe.zrangebyscore(queue, LEAST_OWN_SCORE, "+inf", 0, 1, withscores=True)
+                pipe.zrangebyscore(queue, FIRST_SCORE, "+inf", 0, 1, withscores=True)
             facts, mark, *heads = await pipe.execute()
         server = str(facts["run_id"])
         return Sight(

@@ -24,9 +24,6 @@ _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 # 9e15: ten priorities of 8e14 microseconds (25 years) each fit below. arq's own scores,
 # milliseconds since 1970, stay below 8e14 until the year 27000 and so come before them all.
 _PRIORITY_SPAN = 8 * 10**14
-LEAST_OWN_SCORE = _PRIORITY_SPAN
-"""Entries below it are other programs', in arq's own order."""
-
 FIRST_SCORE = _PRIORITY_SPAN
 """Scores below this are arq's own: the moment, in ms since 1970, from which a delivery is due."""
 
