@@ -2,20 +2,20 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import sqlalchemy as sa
+from httpx2 import HTTPError
 
 from service.queue.delivery import delivery_id
 from service.store import lookup
 from service.store.records import Job
 from service.store.states import Status
 from tests.chaos.lines import Line
-from tests.integration.jobs.api_processes import api_process
-from tests.integration.jobs.processes import worker_process
+from tests.integration.jobs.processes import ApiProcess, api_process, worker_process
 from tests.integration.jobs.queues import deliveries
 from tests.integration.jobs.worlds import QUICK, World
 from tests.waiting import until
@@ -47,6 +47,28 @@ async def delaying(world: World, event: str) -> AsyncGenerator[None]:
             await connection.execute(sa.text("DROP FUNCTION take_long CASCADE"))
 
 
+def accepting_api(world: World, redis_url: str) -> AbstractAsyncContextManager[ApiProcess]:
+    """Start an API that runs no jobs itself, so that what was posted stays where it was left."""
+    return api_process(world, REDIS_URL=redis_url, DATA20_LOCAL_CONCURRENCY="0")
+
+
+async def ask(api: ApiProcess, key: str) -> str | None:
+    """Ask for a job of the tool `quick`; return its id, or None when no answer came."""
+    body = {"tool_name": "quick"}
+    try:
+        answer = await api.client.post("/api/run", json=body, headers={"Idempotency-Key": key})
+    except HTTPError:
+        return None
+    assert answer.status_code == 200, answer.text
+    return answer.json()["job_id"]
+
+
+def kill(api: ApiProcess) -> None:
+    """End it as the kernel ends what has no memory left."""
+    api.process.kill()
+    api.process.wait()
+
+
 async def _sleepers(world: World) -> int:
     async with world.context.database.connect() as connection:
         found = await connection.execute(
@@ -67,15 +89,15 @@ async def _jobs(world: World) -> list[Job]:
 async def test_killed_before_its_commit_it_leaves_nothing(world: World, redis_url: str) -> None:
     """The client asks again with the same key and gets the one job there is."""
     world.add_tool("quick", QUICK)
-    async with api_process(world, redis_url) as api, delaying(world, "INSERT"):
-        asking = asyncio.create_task(api.post("a"))
+    async with accepting_api(world, redis_url) as api, delaying(world, "INSERT"):
+        asking = asyncio.create_task(ask(api, "a"))
         await until(lambda: _sleepers(world), what="the row to be on its way", within=30)
-        api.kill()
+        kill(api)
         assert await asking is None
     assert await _jobs(world) == []
     assert await deliveries(redis_url) == {}
-    async with api_process(world, redis_url) as api:
-        job_id = await api.post("a")
+    async with accepting_api(world, redis_url) as api:
+        job_id = await ask(api, "a")
     [job] = await _jobs(world)
     assert str(job.id) == job_id
 
@@ -100,8 +122,8 @@ async def test_killed_between_commit_and_delivery_it_leaves_a_job_that_runs(
             return (await world.read(killed)).status is Status.COMPLETED
 
         await until(has_ended, what="the job to end", within=10)
-        async with api_process(world, redis_url) as api:
-            assert await api.post(key) == str(killed.id)
+        async with accepting_api(world, redis_url) as api:
+            assert await ask(api, key) == str(killed.id)
     assert [job.id for job in await _jobs(world)] == [killed.id]
 
 
@@ -109,11 +131,11 @@ async def _kill_before_delivery(world: World, line: Line, redis_url: str) -> tup
     """Return the job that an API left, and the key with which it was asked for."""
     for _ in range(MOST_TRIES):
         key = str(uuid4())
-        async with api_process(world, line.leads_to(redis_url)) as api:
+        async with accepting_api(world, line.leads_to(redis_url)) as api:
             line.freeze()
-            asking = asyncio.create_task(api.post(key))
+            asking = asyncio.create_task(ask(api, key))
             [job] = await until(lambda: _jobs(world), what="the row", within=30)
-            api.kill()
+            kill(api)
             line.thaw()
             if await asking is None:
                 return job, key
@@ -126,15 +148,15 @@ async def test_killed_between_delivery_and_answer_it_leaves_one_job(
     world: World, redis_url: str
 ) -> None:
     world.add_tool("quick", QUICK)
-    async with api_process(world, redis_url) as api, delaying(world, "UPDATE"):
-        asking = asyncio.create_task(api.post("a"))
+    async with accepting_api(world, redis_url) as api, delaying(world, "UPDATE"):
+        asking = asyncio.create_task(ask(api, "a"))
         await until(lambda: deliveries(redis_url), what="the delivery", within=30)
-        api.kill()
+        kill(api)
         assert await asking is None
     [job] = await _jobs(world)
     assert list(await deliveries(redis_url)) == [delivery_id(job)]
-    async with api_process(world, redis_url) as api:
-        assert await api.post("a") == str(job.id)
+    async with accepting_api(world, redis_url) as api:
+        assert await ask(api, "a") == str(job.id)
     assert list(await deliveries(redis_url)) == [delivery_id(job)]
     done = await world.run(job)
     assert (done.status, done.fence) == (Status.COMPLETED, 1)
